@@ -131,7 +131,7 @@ class Metrics:
         self.action_seconds = self._histogram(
             "ensue_action_seconds",
             "One attempt of an action that leaves the service, by kind.",
-            _FAST + (10, 30),
+            (*_FAST, 10, 30),
             "kind",
         )
         self.outbox_waiting = self._gauge(
