@@ -79,6 +79,7 @@ class Service:
         self.on_death: Callable[[Service], None] | None = None
         self._turn = asyncio.Lock()
         self._woken = asyncio.Event()
+        self._touched = False
         self._opening: asyncio.Task[None] | None = None
         self._main: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -195,7 +196,7 @@ class Service:
     # The inside.
 
     async def _opened(self) -> None:
-        self._opening = asyncio.create_task(self.open(), name=f"{self.name}.open")
+        self._opening = asyncio.create_task(self._touch(), name=f"{self.name}.open")
         try:
             await self._opening
         except asyncio.CancelledError:
@@ -206,6 +207,10 @@ class Service:
         finally:
             self._opening = None
 
+    async def _touch(self) -> None:
+        self._touched = True  # a task that is cancelled before its first step opens nothing
+        await self.open()
+
     async def _finish(self, left: float) -> None:
         self.state = State.STOPPING
         self.stopping.set()
@@ -215,8 +220,9 @@ class Service:
                 _, stuck = await asyncio.wait(self._tasks, timeout=_LAST_WORDS)
                 for task in stuck:
                     log.error("task_ignores_cancellation", service=self.name, task=task.get_name())
-            async with asyncio.timeout(max(left, _LAST_WORDS)):
-                await self.close()
+            if self._touched:
+                async with asyncio.timeout(max(left, _LAST_WORDS)):
+                    await self.close()
         finally:
             self.state = State.STOPPED
 
