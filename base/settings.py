@@ -10,7 +10,6 @@ with what to do about it.
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import os
 import re
@@ -23,6 +22,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from base.errors import ConfigurationError
+from base.suggest import edits, hint
 from base.time import parse_duration
 
 FILE: Final = "ensue.toml"
@@ -30,6 +30,9 @@ PREFIX: Final = "ENSUE_"
 
 _OTHERS: Final = frozenset({"ENSUE_API_URL", "ENSUE_API_KEY", "ENSUE_DEBUG"})
 """Variables of the client's side, which are no settings of the server."""
+
+_SLIP: Final = 2
+"""The edits by which a variable may differ from one of ours and still be taken for it."""
 
 _SIZE: Final = re.compile(r"(\d+)\s*(|B|KiB|MiB|GiB|kB|MB|GB)", re.IGNORECASE)
 _SIZE_UNITS: Final = {
@@ -290,12 +293,11 @@ def _refuse_unknown(values: Mapping[str, Any], origins: _Origins) -> None:
         siblings = sorted({o[len(path) - 1] for o in known if o[: len(path) - 1] == path[:-1]})
         if not siblings:
             continue  # what is wrong is the value above it, and pydantic says so
-        near = difflib.get_close_matches(path[-1], siblings, n=1)
         raise ConfigurationError(
             f"{'.'.join(path)} is not a setting",
             code="setting_unknown",
             place=origins.of(path),
-            hint=f"did you mean {near[0]}?" if near else f"there are {', '.join(siblings)}",
+            hint=hint(path[-1], siblings) or f"there are {', '.join(siblings)}",
         )
 
 
@@ -331,13 +333,13 @@ def _variables(
             origins.named[known[name]] = name
             yield known[name], text
         elif name.startswith(PREFIX) and name not in _OTHERS:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.92)
+            near = next((other for other in known if edits(name, other) <= _SLIP), None)
             if near:
                 raise ConfigurationError(
                     "is not a setting",
                     code="setting_unknown",
                     place=name,
-                    hint=f"did you mean {near[0]}?",
+                    hint=f"did you mean `{near}`?",
                 )
 
 

@@ -76,12 +76,12 @@ def test_an_unknown_key_is_told_with_its_line_and_the_likely_name(tmp_path: Path
     error = refusal(tmp_path, "port = 1\n\n[retention]\nevent = '1d'\n")
     assert error.code == "setting_unknown"
     assert error.place == f"{tmp_path}/ensue.toml:4"
-    assert error.hint == "did you mean events?"
+    assert error.hint == "did you mean `events`?"
 
 
 def test_an_unknown_table_is_told_too(tmp_path: Path) -> None:
     error = refusal(tmp_path, "[retentions]\nevents = '1d'\n")
-    assert error.hint == "did you mean retention?"
+    assert error.hint == "did you mean `retention`?"
     assert error.place == f"{tmp_path}/ensue.toml:1"
 
 
@@ -122,7 +122,7 @@ def test_a_misspelt_variable_is_refused_and_a_foreign_one_left_alone(tmp_path: P
     error = refusal(tmp_path, environ={"ENSUE_RETENTION_EVENT": "1d"})
     assert (error.place, error.hint) == (
         "ENSUE_RETENTION_EVENT",
-        "did you mean ENSUE_RETENTION_EVENTS?",
+        "did you mean `ENSUE_RETENTION_EVENTS`?",
     )
     read(tmp_path, environ={"ENSUE_SHOP_SECRET": "x", "ENSUE_API_URL": "http://x"})
 

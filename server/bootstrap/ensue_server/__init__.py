@@ -1,0 +1,1 @@
+"""The Ensue server as it is installed. `entry` is where its commands come in."""
