@@ -1,0 +1,305 @@
+"""CEL expressions: compiled and type-checked when they are read, bounded when they run.
+
+The language is Google's Common Expression Language with the extensions for strings, math,
+optional values and encoders. Three things about it shape this module:
+
+* A run-time error is a returned value whose plain form is a truthy text, or sometimes a
+  raised RuntimeError. Nothing but BOOL True may ever count as true.
+* A map may hold JSON values only, so `event` carries its time as text. `event.time` still
+  is a timestamp: it is declared as a variable of its own under that qualified name, which
+  CEL looks up first. The same holds for `firing.time`. Within lists of events the text
+  stays: `timestamp(events[0].time)`.
+* Any name may be selected from a map, so `event.tpye` would pass the type check. Names
+  selected from `event` are therefore held against the attributes that events have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from math import isfinite
+from typing import Any, Literal
+
+from cel_expr_python import cel
+from cel_expr_python.ext import ext_encoders, ext_math, ext_optional, ext_strings
+
+from base.errors import ConfigurationError, UnprocessableError
+from base.time import to_datetime, to_rfc3339
+from events.attribute_names import check_attributes
+from events.event import Event
+from events.expression_words import classify, compile_report, spelled_type
+
+MAX_LENGTH = 8 * 1024
+"""Letters in one expression."""
+
+Kind = Literal[
+    "any", "map", "list", "text", "timestamp", "event", "maybe_event", "events", "firing"
+]
+
+_ANY_MAP = cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
+_TYPES: Mapping[Kind, cel.Type] = {
+    "any": cel.Type.DYN,
+    "map": _ANY_MAP,
+    "list": cel.Type.List(cel.Type.DYN),
+    "text": cel.Type.STRING,
+    "timestamp": cel.Type.TIMESTAMP,
+    "event": _ANY_MAP,
+    "maybe_event": cel.Type.DYN,
+    "events": cel.Type.List(_ANY_MAP),
+    "firing": _ANY_MAP,
+}
+_EVENTS: frozenset[Kind] = frozenset(("event", "maybe_event"))
+_TIMED: frozenset[Kind] = _EVENTS | {"firing"}
+
+
+class Scope:
+    """The names an expression may use, and what they are. Made once, shared by all."""
+
+    __slots__ = ("environment", "variables")
+
+    def __init__(self, **variables: Kind) -> None:
+        self.variables: Mapping[str, Kind] = variables
+        types = {name: _TYPES[kind] for name, kind in variables.items()}
+        types |= {f"{n}.time": cel.Type.TIMESTAMP for n, k in variables.items() if k in _TIMED}
+        self.environment = cel.NewEnv(variables=types, extensions=_extensions())
+
+
+@cache
+def _extensions() -> list[cel.CelExtensionBase]:
+    return [
+        ext_strings.ExtStrings(),
+        ext_math.ExtMath(),
+        ext_optional.ExtOptional(),
+        ext_encoders.ExtEncoders(),
+    ]
+
+
+WHERE = Scope(event="event")
+"""What `where` sees."""
+
+ACTION = Scope(
+    event="maybe_event",
+    events="events",
+    automation="map",
+    firing="firing",
+    vars="map",
+    now="timestamp",
+)
+"""What actions see. `event` is null where a clock or a silence set them off."""
+
+
+class EvaluationError(UnprocessableError):
+    """An expression that could not be evaluated on what it was given.
+
+    `code` is one of field_missing, type_error, division_by_zero, budget_exceeded,
+    result_not_json, evaluation_error.
+    """
+
+    default_code = "evaluation_error"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an expression gave no answer: what the service kept to explain it."""
+
+    raw: str
+    source: str
+
+    @property
+    def code(self) -> str:
+        return classify(self.raw, self.source)[0]
+
+    @property
+    def message(self) -> str:
+        return classify(self.raw, self.source)[1]
+
+
+class Activation:
+    """What one event (or firing) gives to all expressions on it; converted once a scope."""
+
+    __slots__ = ("_converted", "_values")
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = values
+        self._converted: dict[Scope, cel.Activation] = {}
+
+    @classmethod
+    def of(cls, **variables: Any) -> Activation:
+        """Values are JSON, a datetime with a zone, an Event, or a list of Events.
+
+        A map whose `time` is a datetime gives that as `<name>.time`, as an Event does.
+        """
+        values: dict[str, Any] = {}
+        for name, value in variables.items():
+            if isinstance(value, Event):
+                values[name] = value.root()
+                values[f"{name}.time"] = to_datetime(value.time)
+            elif isinstance(value, list) and value and isinstance(value[0], Event):
+                values[name] = [event.root() for event in value]
+            elif isinstance(value, dict) and isinstance(value.get("time"), datetime):
+                values[name] = value | {"time": _timestamp(value["time"])}
+                values[f"{name}.time"] = value["time"]
+            else:
+                values[name] = value
+        return cls(values)
+
+    def within(self, scope: Scope) -> cel.Activation:
+        converted = self._converted.get(scope)
+        if converted is None:
+            converted = scope.environment.Activation(self._values)
+            self._converted[scope] = converted
+        return converted
+
+
+class Expression:
+    """A compiled expression, bound to a scope."""
+
+    __slots__ = ("_program", "place", "scope", "source", "type")
+
+    def __init__(self, program: cel.Expression, source: str, scope: Scope, place: str) -> None:
+        self._program = program
+        self.source = source
+        self.scope = scope
+        self.place = place
+        self.type = str(program.return_type().name())
+        """The static type, such as BOOL or LIST<INT>; DYN where only a run can tell."""
+
+    @classmethod
+    def compile(cls, source: str, *, scope: Scope, place: str = "") -> Expression:
+        """Raises ConfigurationError `expression_invalid`, its message with a caret."""
+        if len(source) > MAX_LENGTH:
+            raise ConfigurationError(
+                f"an expression has at most {MAX_LENGTH:,} characters, this one {len(source):,}",
+                code="expression_invalid",
+                place=place,
+            )
+        if not source.strip():
+            raise ConfigurationError(
+                "the expression is empty", code="expression_invalid", place=place
+            )
+        try:
+            compiled = cls(scope.environment.compile(source), source, scope, place)
+        except (RuntimeError, TypeError) as error:
+            message, advice = compile_report(str(error), source, scope.variables)
+            raise ConfigurationError(
+                message, code="expression_invalid", place=place or None, hint=advice
+            ) from None
+        if scope.variables.get("event") in _EVENTS:
+            check_attributes(source, place)
+        return compiled
+
+    @classmethod
+    def condition(cls, source: Any, *, scope: Scope, place: str = "") -> Expression:
+        """As `compile`, and the answer must be able to be true or false."""
+        if isinstance(source, bool):
+            source = "true" if source else "false"
+        if not isinstance(source, str):
+            raise ConfigurationError(
+                "a condition is a CEL expression, as text", code="expression_invalid", place=place
+            )
+        compiled = cls.compile(source, scope=scope, place=place)
+        if compiled.type not in {"BOOL", "DYN"}:
+            raise ConfigurationError(
+                f"a condition must be true or false, and `{source}` is {spelled_type(compiled.type)}",
+                code="expression_invalid",
+                place=place,
+            )
+        return compiled
+
+    def checked(self) -> bytes:
+        """The type-checked tree, as a serialised `cel.expr.CheckedExpr`."""
+        return bytes(self._program.serialize())
+
+    def evaluate(self, activation: Activation) -> Any:
+        """The result as JSON (times as RFC 3339 text, durations as `1.5s`).
+
+        Raises EvaluationError.
+        """
+        outcome = self._run(activation)
+        if isinstance(outcome, Failure):
+            raise EvaluationError(outcome.message, code=outcome.code, place=self.place or None)
+        try:
+            return to_json(outcome.plain_value())
+        except (RuntimeError, TypeError, SystemError):
+            # What has no plain value: a type, an optional, a map with fractions as keys.
+            raise EvaluationError(
+                f"the result of `{self.source}` is not JSON",
+                code="result_not_json",
+                place=self.place or None,
+                hint="an optional value needs a default: .orValue(…)",
+            ) from None
+        except EvaluationError as error:
+            raise EvaluationError(
+                f"the result of `{self.source}` is not JSON: {error.message}",
+                code="result_not_json",
+                place=self.place or None,
+            ) from None
+
+    def holds(self, activation: Activation) -> Literal[True, False] | Failure:
+        """True or False, or why there is no answer; only True itself is a yes."""
+        outcome = self._run(activation)
+        if isinstance(outcome, Failure):
+            return outcome
+        if outcome.type() == cel.Type.BOOL:
+            return outcome.value() is True
+        return Failure(f"NOT_BOOL: {outcome.type().name()}", self.source)
+
+    def _run(self, activation: Activation) -> cel.Value | Failure:
+        try:
+            value = self._program.eval(activation.within(self.scope))
+            if value.type() == cel.Type.ERROR:
+                return Failure(str(value.plain_value()), self.source)
+        except RuntimeError as error:
+            return Failure(str(error), self.source)
+        except TypeError:
+            return Failure("NOT_JSON: optional", self.source)
+        return value
+
+
+def to_json(value: Any) -> Any:
+    """A plain CEL value as JSON, maps with sorted keys. Raises EvaluationError."""
+    match value:
+        case None | bool():
+            return value
+        case str():
+            if "\0" in value:
+                raise EvaluationError("text with a NUL character", code="result_not_json")
+            return value
+        case int():
+            if not -(2**63) <= value < 2**63:
+                raise EvaluationError(f"{value} is beyond 64 bits", code="result_not_json")
+            return value
+        case float():
+            if not isfinite(value):
+                raise EvaluationError(f"{value} is no JSON number", code="result_not_json")
+            return value
+        case list():
+            return [to_json(item) for item in value]
+        case dict():
+            if not all(isinstance(key, str) for key in value):
+                raise EvaluationError("a map whose keys are not text", code="result_not_json")
+            return {key: to_json(value[key]) for key in sorted(value)}
+        case datetime():
+            return _timestamp(value)
+        case timedelta():
+            return _duration(value)
+        case bytes() | bytearray():
+            raise EvaluationError(
+                "bytes (base64.encode makes text of them)", code="result_not_json"
+            )
+        case _:
+            raise EvaluationError("a value that is no data", code="result_not_json")
+
+
+def _timestamp(moment: datetime) -> str:
+    return to_rfc3339((moment - to_datetime(0)) // timedelta(microseconds=1))
+
+
+def _duration(span: timedelta) -> str:
+    """Seconds, as protobuf's JSON has it: `90s`, `-1.5s`."""
+    micros = span // timedelta(microseconds=1)
+    seconds, rest = divmod(abs(micros), 1_000_000)
+    fraction = f".{rest:06d}".rstrip("0") if rest else ""
+    return f"{'-' if micros < 0 else ''}{seconds}{fraction}s"
