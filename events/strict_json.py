@@ -85,7 +85,7 @@ def _step(step: str | int) -> str:
 
 
 def _suspicious(raw: bytes, value: Any) -> bool:
-    if b"\\u00" in raw and _SUSPICIOUS_ESCAPE.search(raw):
+    if b"\\" in raw and _SUSPICIOUS_ESCAPE.search(raw):
         return True
     digits = raw.translate(_DIGITS_TO_ZERO)
     if _NINETEEN_DIGITS in digits and (_LONG_NUMBER in digits or _LONG_INTEGER.search(raw)):
