@@ -1,0 +1,77 @@
+"""The version of the tables, and the way from one version to the next.
+
+The tables themselves are declared where they are used, in each floor's `tables.py`; a new
+database gets them as they are declared, an older one gets there by the migrations below,
+each in a transaction of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import BigInteger, Column, Connection, inspect, select, text
+from sqlmodel import Field, SQLModel
+
+from base.errors import ConfigurationError
+from base.time import now
+
+
+class SchemaRow(SQLModel, table=True):
+    """One row for each version this database went through; the highest is where it is."""
+
+    __tablename__ = "schema_version"
+
+    version: int = Field(primary_key=True)
+    at: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+
+@dataclass(frozen=True)
+class Migration:
+    """The statements that lead to `version`; they mean the same on both databases."""
+
+    version: int
+    statements: Sequence[str]
+
+
+MIGRATIONS: tuple[Migration, ...] = ()
+VERSION = max((m.version for m in MIGRATIONS), default=1)
+
+
+def upgrade(connection: Connection) -> tuple[int, int]:
+    """Bring the tables to this program's version. Returns the version before (0: new) and after.
+
+    A database newer than the program is refused: it may hold what this program would break.
+    """
+    before = current_version(connection)
+    if before > VERSION:
+        raise ConfigurationError(
+            f"the database has schema version {before}, this program knows up to {VERSION}",
+            code="database_newer",
+            hint="run the newer program, or restore a backup made before the upgrade",
+        )
+    if before == 0:
+        SQLModel.metadata.create_all(connection)
+        _record(connection, VERSION)
+        return 0, VERSION
+    for migration in MIGRATIONS:
+        if migration.version > before:
+            for statement in migration.statements:
+                connection.execute(text(statement))
+            _record(connection, migration.version)
+    return before, VERSION
+
+
+def current_version(connection: Connection) -> int:
+    """0 where there are no tables yet."""
+    if not inspect(connection).has_table("schema_version"):
+        return 0
+    versions = connection.execute(select(SchemaRow.__table__.c.version))  # type: ignore[attr-defined]  # SQLModel adds it
+    return max((row[0] for row in versions), default=0)
+
+
+def _record(connection: Connection, version: int) -> None:
+    connection.execute(
+        text("INSERT INTO schema_version (version, at) VALUES (:version, :at)"),
+        {"version": version, "at": now()},
+    )

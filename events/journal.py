@@ -1,0 +1,454 @@
+"""The journal: the only writer, and the one order of everything that happens.
+
+Callers hand it a change and wait. It takes what queued up while the previous commit ran,
+writes it as one transaction, and answers when that is on disk:
+
+    submit ─▶ lanes ─▶ take ─▶ begin ─▶ operations ─▶ deduplicate ─▶ append
+                                 ▲                                     │
+                                 │              derived events ◀── evaluate
+                          next transaction                             │
+                                 └──────── acknowledge ◀── commit ◀────┘
+
+* **One order.** Transactions are serial, so position is commit order is order of evaluation.
+  Events that a change derives are evaluated in the same commit, 256 for each change; what goes
+  beyond is marked pending, and so is all that follows until the pending ones had their turn.
+* **Two lanes.** The service's own work is always admitted and goes first, up to half of a
+  transaction; intake is bounded, and told to come back when the bound is reached or when it
+  waited too long.
+* **Failure.** An error of one change is found by halving the batch, so only that change
+  fails. A database out of reach is nobody's fault: intake gets 503, our own work waits and is
+  run again. Where the outcome of a commit is unknown the same ids are submitted again, and
+  "seen before" then means that it had happened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Final
+
+import structlog
+
+from base.errors import UnavailableError
+from base.failpoint import failpoint
+from base.time import Micros, now
+from events.change import Change, Lane, Receipt
+from events.evaluation import Evaluator, Matched
+from events.event import Event, Stored
+from events.log import append, forget_pending, head, mark_pending, pending
+from events.seen import Earlier, Entry, Seen
+from events.tx import Tx
+from events.writer import Fault, Writer
+
+log = structlog.get_logger()
+
+_inside: ContextVar[bool] = ContextVar("inside_transaction", default=False)
+
+MAX_EVENTS: Final = 1_000
+MAX_BYTES: Final = 4 << 20
+MAX_SECONDS: Final = 0.05
+MAX_DERIVED: Final = 256
+PATIENCE: Final = 2.5
+"""Seconds that a change of the intake waits before it is told to come back."""
+_NOBODY: Final = -1
+"""The index of the change that pending events go back to: its caller was answered long ago."""
+_RETRIES: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """A change in a lane, and whoever waits for it."""
+
+    change: Change
+    future: asyncio.Future[Receipt]
+    matched: list[Matched]
+    size: int
+    since: float
+    receipt: Receipt = field(default_factory=Receipt)
+    resubmitted: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class _Commit:
+    """What one transaction gathers on its way."""
+
+    tx: Tx
+    position: int
+    backlog: bool
+    roots: dict[str, int] = field(default_factory=dict)
+    """Which change an event of this transaction goes back to; filled once something is derived."""
+    derived: dict[int, int] = field(default_factory=dict)
+    """How many events each change derived."""
+    stored: list[Stored] = field(default_factory=list)
+
+
+class Journal:
+    """See the module. Run it as a service; `submit` may be called as soon as it exists."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        seen: Seen,
+        evaluator: Evaluator,
+        *,
+        intake_bytes: int = 32 << 20,
+        clock: Callable[[], Micros] = now,
+    ) -> None:
+        self._writer = writer
+        self._seen = seen
+        self._evaluator = evaluator
+        self._intake_bytes = intake_bytes
+        self._clock = clock
+        self._lanes: dict[Lane, deque[_Waiting]] = {lane: deque() for lane in Lane}
+        self._in_flight: Sequence[_Waiting] = ()
+        self._limit = MAX_EVENTS
+        self._wake = asyncio.Event()
+        self._waiting_bytes = 0
+        self._backlog = True
+        self._closing = False
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._subscribers: list[Callable[[Sequence[Stored]], None]] = []
+        self.available = True
+        """False while the database is out of reach."""
+        self.on_commit: Callable[[float, int], None] = lambda _seconds, _events: None
+        """Told after each commit how long it took and how many events it stored."""
+
+    # -- for callers -----------------------------------------------------------------------
+
+    async def submit(self, change: Change) -> Receipt:
+        """Wait until the change, and all it set in motion, is on disk.
+
+        Raises what the change's own operation raised; UnavailableError when the intake is full
+        or the database is out of reach (then nothing was stored, or the same ids may be sent
+        again safely).
+        """
+        return await self.enqueue(change)
+
+    def enqueue(self, change: Change) -> asyncio.Future[Receipt]:
+        """Like `submit`, for callers that wait for several changes at once."""
+        if _inside.get():
+            raise RuntimeError("a change cannot be submitted inside a transaction: return events")
+        if self._closing:
+            raise UnavailableError("the service is stopping", code="stopping")
+        size = sum(event.size for event in change.events)
+        if change.lane is Lane.INTAKE:
+            if self._waiting_bytes + size > self._intake_bytes and self._waiting_bytes:
+                raise UnavailableError("more is coming in than can be stored", code="overloaded")
+            self._waiting_bytes += size
+        match = self._evaluator.match
+        waiting = _Waiting(
+            change,
+            asyncio.get_running_loop().create_future(),
+            [match(event) for event in change.events],
+            size,
+            monotonic(),
+        )
+        self._lanes[change.lane].append(waiting)
+        self._wake.set()
+        return waiting.future
+
+    def subscribe(self, callback: Callable[[Sequence[Stored]], None]) -> Callable[[], None]:
+        """Call back after each commit with what it stored, in order; returns the way to stop.
+
+        The callback runs on the event loop and must be quick. It wakes: what must not be
+        missed is polled for as well.
+        """
+        self._subscribers.append(callback)
+        return lambda: self._subscribers.remove(callback)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What the intake holds that is not committed yet."""
+        return self._waiting_bytes
+
+    def wake(self) -> None:
+        """Look for work, such as events left pending."""
+        self._backlog = True
+        self._wake.set()
+
+    # -- the service -----------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Commit until `drain` was called and the lanes are empty."""
+        self._sweep()
+        try:
+            while not (self._closing and not any(self._lanes.values())):
+                if not self._backlog and not any(self._lanes.values()):
+                    self._wake.clear()
+                    await self._wake.wait()
+                    continue
+                self._in_flight = self._take()
+                await self._commit_batch([*self._in_flight])
+        finally:
+            if self._sweeper is not None:
+                self._sweeper.cancel()
+            self._closing = True
+            for lane in self._lanes.values():
+                for waiting in lane:
+                    self._refuse(waiting, UnavailableError("the service stopped", code="stopping"))
+                lane.clear()
+
+    def drain(self) -> None:
+        """Take nothing more, commit what waits, then let `run` return."""
+        self._closing = True
+        self._wake.set()
+
+    def _take(self) -> list[_Waiting]:
+        """The next batch: our own work first, up to half; then the intake; then more of ours."""
+        batch: list[_Waiting] = []
+        events = size = 0
+        for lane, limit in (
+            (Lane.SERVICE, self._limit // 2),
+            (Lane.INTAKE, self._limit),
+            (Lane.SERVICE, self._limit),
+        ):
+            queue = self._lanes[lane]
+            while queue and events < limit and size < MAX_BYTES:
+                weight = len(queue[0].change.events) or 1
+                if batch and events + weight > self._limit:
+                    break
+                waiting = queue.popleft()
+                if waiting.future.done():  # gave up while it waited
+                    self._release(waiting)
+                    continue
+                batch.append(waiting)
+                events += weight
+                size += waiting.size
+        return batch
+
+    def _sweep(self) -> None:
+        """Tell the intake that waited too long to come back; repeat as long as we run.
+
+        What is being committed may still succeed; its sender repeats it and finds it stored.
+        """
+        oldest = monotonic() - PATIENCE
+        late = UnavailableError("the database does not keep up", code="overloaded")
+        queue = self._lanes[Lane.INTAKE]
+        while queue and queue[0].since < oldest:
+            self._refuse(queue.popleft(), late)
+        for waiting in self._in_flight:
+            patient = waiting.change.lane is Lane.SERVICE or waiting.since >= oldest
+            if not patient and not waiting.future.done():
+                waiting.future.set_exception(late)
+        self._sweeper = asyncio.get_running_loop().call_later(0.25, self._sweep)
+
+    def _pace(self, seconds: float, events: int) -> None:
+        """Aim at transactions of at most 50 ms, so that nobody waits longer behind one."""
+        if seconds > MAX_SECONDS:
+            self._limit = max(MAX_EVENTS // 20, self._limit // 2)
+        elif events >= self._limit:
+            self._limit = min(MAX_EVENTS, self._limit * 2)
+
+    # -- one batch -------------------------------------------------------------------------
+
+    async def _commit_batch(self, batch: list[_Waiting]) -> None:
+        """Commit the batch, whatever it takes; every change in it is answered."""
+        started = monotonic()
+        for pause in (*_RETRIES, None):
+            try:
+                commit = await self._transaction(batch)
+            except Exception as error:
+                await self._writer.rollback()
+                fault = self._writer.fault(error)
+                if fault is Fault.DATA:
+                    await self._blame(batch, error)
+                    return
+                if fault is Fault.FATAL:
+                    raise
+                if not await self._hold(batch, error, fault, pause):
+                    return
+            else:
+                self.available = True
+                self._pace(monotonic() - started, len(commit.stored))
+                self.on_commit(monotonic() - started, len(commit.stored))
+                self._acknowledge(batch, commit)
+                return
+
+    async def _blame(self, batch: list[_Waiting], error: Exception) -> None:
+        """Find the change that fails by halving; the order of the others stays."""
+        if not batch:
+            # Pending events could not be evaluated: ours to see, and to try again later.
+            log.error("pending_events_failed", error=repr(error), exc_info=error)
+            self._backlog = False
+            asyncio.get_running_loop().call_later(1.0, self.wake)
+        elif len(batch) == 1:
+            self._refuse(batch[0], error)
+        else:
+            middle = len(batch) // 2
+            await self._commit_batch(batch[:middle])
+            await self._commit_batch(batch[middle:])
+
+    async def _hold(
+        self, batch: list[_Waiting], error: Exception, fault: Fault, pause: float | None
+    ) -> bool:
+        """Wait before the batch is tried again; False when it was given back instead."""
+        if fault is not Fault.AGAIN:
+            if self.available:
+                log.error("database_unavailable", error=str(error), fault=fault.name)
+            self.available = False
+        if fault is Fault.UNKNOWN:
+            for waiting in batch:
+                waiting.resubmitted = True
+        elif fault is Fault.UNAVAILABLE:
+            for waiting in [w for w in batch if w.change.lane is Lane.INTAKE]:
+                self._refuse(waiting, UnavailableError("the database is out of reach"))
+                batch.remove(waiting)
+        if pause is None or (self._closing and fault is Fault.UNAVAILABLE):
+            for waiting in reversed(batch):
+                self._lanes[waiting.change.lane].appendleft(waiting)
+            await asyncio.sleep(_RETRIES[-1])
+            return False
+        await asyncio.sleep(pause)
+        return True
+
+    def _acknowledge(self, batch: Sequence[_Waiting], commit: _Commit) -> None:
+        failpoint("before_ack")
+        for waiting in batch:
+            self._release(waiting)
+            if not waiting.future.done():
+                waiting.future.set_result(waiting.receipt)
+        if not commit.stored:
+            return
+        for callback in tuple(self._subscribers):
+            try:
+                callback(commit.stored)
+            except Exception:
+                log.exception("subscriber_failed")
+
+    def _refuse(self, waiting: _Waiting, error: Exception) -> None:
+        self._release(waiting)
+        if not waiting.future.done():
+            waiting.future.set_exception(error)
+
+    def _release(self, waiting: _Waiting) -> None:
+        if waiting.change.lane is Lane.INTAKE:
+            self._waiting_bytes -= waiting.size
+
+    # -- one transaction -------------------------------------------------------------------
+
+    async def _transaction(self, batch: Sequence[_Waiting]) -> _Commit:
+        token = _inside.set(True)
+        try:
+            return await self._run_transaction(batch)
+        finally:
+            _inside.reset(token)
+
+    async def _run_transaction(self, batch: Sequence[_Waiting]) -> _Commit:
+        tx = await self._writer.begin(self._clock())
+        position, backlog = await head(tx)
+        commit = _Commit(tx, position, backlog)
+        if backlog:
+            await self._evaluate_pending(commit)
+        gathered: list[tuple[int, Matched]] = []
+        for index, waiting in enumerate(batch):
+            waiting.receipt = Receipt()
+            gathered += [(index, matched) for matched in waiting.matched]
+            if waiting.change.operation is not None:
+                derived = await waiting.change.operation(tx)
+                gathered += [(index, self._evaluator.match(event)) for event in derived]
+        fresh = await self._store(commit, gathered, batch)
+        for waiting in batch:
+            if waiting.change.settlement is not None:
+                await waiting.change.settlement(tx, waiting.receipt)
+        await self._evaluate(commit, fresh)
+        failpoint("before_commit")
+        await self._writer.commit()
+        failpoint("after_commit")
+        self._backlog = commit.backlog
+        return commit
+
+    async def _store(
+        self,
+        commit: _Commit,
+        gathered: Sequence[tuple[int, Matched]],
+        batch: Sequence[_Waiting] = (),
+    ) -> list[tuple[int, Matched]]:
+        """Append what is new; write what became of each event into its change's receipt."""
+        if not gathered:
+            return []
+        first = commit.position + 1
+        entries = [Entry.of(m.event, n) for n, (_, m) in enumerate(gathered, first)]
+        earlier = await self._seen.take(commit.tx, entries)
+        fresh = []
+        for n, (index, matched) in enumerate(gathered):
+            receipt = batch[index].receipt if batch else None
+            if earlier and (before := earlier.get(n)) is not None:
+                if receipt is not None:
+                    _note_duplicate(receipt, before, entries[n], again=batch[index].resubmitted)
+                continue
+            matched.position = first + n
+            fresh.append((index, matched))
+            if receipt is not None:
+                receipt.positions.append(first + n)
+        commit.position += len(gathered)
+        commit.stored += [Stored(m.position, m.event) for _, m in fresh]
+        await append(commit.tx, [(m.position, m.event) for _, m in fresh])
+        return fresh
+
+    async def _evaluate(self, commit: _Commit, fresh: Sequence[tuple[int, Matched]]) -> None:
+        """Evaluate in the order of the log, round by round, until nothing more is derived."""
+        while fresh:
+            if commit.backlog:
+                # Their turn comes after those that already wait.
+                await mark_pending(commit.tx, [m.position for _, m in fresh])
+                return
+            fresh = await self._advance(commit, fresh)
+            commit.backlog = any(count > MAX_DERIVED for count in commit.derived.values())
+
+    async def _advance(
+        self, commit: _Commit, fresh: Sequence[tuple[int, Matched]]
+    ) -> Sequence[tuple[int, Matched]]:
+        """One round: what these events derived, stored."""
+        concerned = [current for _, m in fresh if (current := self._current(m)).hits]
+        if not concerned:
+            return ()
+        derived = await self._evaluator.advance(commit.tx, concerned)
+        return await self._store(commit, self._attribute(commit, fresh, derived))
+
+    def _attribute(
+        self, commit: _Commit, fresh: Sequence[tuple[int, Matched]], derived: Sequence[Event]
+    ) -> list[tuple[int, Matched]]:
+        """Charge each derived event to the change that its cause came from."""
+        commit.roots.update((m.event.id, index) for index, m in fresh)
+        gathered = []
+        for event in derived:
+            index = commit.roots.get(event.causationid or "", 0)
+            commit.roots[event.id] = index
+            commit.derived[index] = commit.derived.get(index, 0) + 1
+            gathered.append((index, self._evaluator.match(event)))
+        return gathered
+
+    async def _evaluate_pending(self, commit: _Commit) -> None:
+        """Give the events that wait longest their turn."""
+        waiting = await pending(commit.tx, MAX_DERIVED + 1)
+        turn = waiting[:MAX_DERIVED]
+        await forget_pending(commit.tx, [stored.position for stored in turn])
+        fresh: Sequence[tuple[int, Matched]] = [
+            (_NOBODY, self._matched_again(stored)) for stored in turn
+        ]
+        fresh = await self._advance(commit, fresh)
+        commit.backlog = len(waiting) > MAX_DERIVED
+        await self._evaluate(commit, fresh)
+
+    def _current(self, matched: Matched) -> Matched:
+        """The match, made again if the rules changed since."""
+        if matched.epoch == self._evaluator.epoch:
+            return matched
+        return self._matched_again(Stored(matched.position, matched.event))
+
+    def _matched_again(self, stored: Stored) -> Matched:
+        matched = self._evaluator.match(stored.event)
+        matched.position = stored.position
+        return matched
+
+
+def _note_duplicate(receipt: Receipt, before: Earlier, entry: Entry, *, again: bool) -> None:
+    same = before.digest == entry.digest
+    if not same:
+        receipt.reused.append(len(receipt.positions))
+    # Submitted again after an unknown outcome: that it is there means that it had worked.
+    receipt.positions.append(before.position if again and same else None)

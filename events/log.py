@@ -1,0 +1,210 @@
+"""The log: all events in the one order, written by the journal, read by everyone.
+
+Writing takes the journal's transaction; reading takes a session and never blocks writing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import orjson
+from sqlalchemy import Select, func
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from base.time import Micros
+from events.event import Event, Stored
+from events.seen import Seen, id_hash
+from events.tables import EventRow, PendingRow, SeenRow
+from events.tx import InsertSpec, Tx
+
+MAX_PAGE = 1_000
+
+_APPEND = InsertSpec(EventRow)
+_MARK = InsertSpec(PendingRow)
+_COLUMNS = ", ".join(f"e.{name}" for name in _APPEND.columns)
+_NO_ATTRIBUTES: Mapping[str, Any] = {}
+
+
+async def append(tx: Tx, events: Sequence[tuple[int, Event]]) -> None:
+    """Write events at the positions the journal gave them."""
+    await tx.insert(
+        _APPEND,
+        [
+            (
+                position,
+                e.id,
+                e.source,
+                e.type,
+                e.subject,
+                e.time,
+                e.received,
+                e.depth,
+                e.correlationid,
+                e.causationid,
+                orjson.dumps(e.attributes).decode() if e.attributes else None,
+                e.encoded if e.has_data else None,
+            )
+            for position, e in events
+        ],
+    )
+
+
+async def head(tx: Tx) -> tuple[int, bool]:
+    """The last position given out, and whether events wait for their evaluation."""
+    rows = await tx.fetch(
+        "SELECT coalesce((SELECT max(position) FROM event), 0), EXISTS (SELECT 1 FROM pending)"
+    )
+    return int(rows[0][0]), bool(rows[0][1])
+
+
+async def mark_pending(tx: Tx, positions: Sequence[int]) -> None:
+    await tx.insert(_MARK, [(position,) for position in positions])
+
+
+async def forget_pending(tx: Tx, positions: Sequence[int]) -> None:
+    await tx.execute(
+        f"DELETE FROM pending WHERE position {tx.any(1, 'bigint')}",
+        list(positions),
+    )
+
+
+async def pending(tx: Tx, limit: int) -> list[Stored]:
+    """The events that have waited longest for their evaluation, in order."""
+    rows = await tx.fetch(
+        f"SELECT {_COLUMNS} FROM pending p JOIN event e ON e.position = p.position "
+        "ORDER BY p.position LIMIT $1",
+        limit,
+    )
+    return [_stored(row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which events: globs on type and source, exact subject and chain, times half-open."""
+
+    type: str | None = None
+    source: str | None = None
+    subject: str | None = None
+    since: Micros | None = None
+    until: Micros | None = None
+    correlationid: str | None = None
+    order: Literal["asc", "desc"] = "desc"
+    after: int | None = None
+    """A position: the page goes on behind it, in the direction of `order`."""
+    limit: int = 100
+
+
+async def find(session: AsyncSession, query: Query) -> list[Stored]:
+    """One page, at most 1,000 events."""
+    statement: Any = select(*EventRow.__table__.columns)  # type: ignore[attr-defined]  # SQLModel adds it
+    for column, glob in ((EventRow.type, query.type), (EventRow.source, query.source)):
+        if glob is not None:
+            statement = _matching(statement, col(column), glob)
+    if query.subject is not None:
+        statement = statement.where(col(EventRow.subject) == query.subject)
+    if query.since is not None:
+        statement = statement.where(col(EventRow.time) >= query.since)
+    if query.until is not None:
+        statement = statement.where(col(EventRow.time) < query.until)
+    if query.correlationid is not None:
+        statement = statement.where(col(EventRow.position).in_(_chain(query.correlationid)))
+    position = col(EventRow.position)
+    if query.after is not None:
+        beyond = position > query.after if query.order == "asc" else position < query.after
+        statement = statement.where(beyond)
+    statement = statement.order_by(position if query.order == "asc" else position.desc())
+    rows = await session.exec(statement.limit(min(query.limit, MAX_PAGE)))
+    return [_stored(row) for row in rows]
+
+
+async def by_id(session: AsyncSession, seen: Seen, id_: str) -> Stored | None:
+    """The event of this id; of several, from different sources, the latest."""
+    low = id_hash(id_)
+    high = (int.from_bytes(low, "big") + 1).to_bytes(len(low) + 1, "big")[-len(low) :]
+    keyed: Any = (
+        select(SeenRow.position)
+        .where(col(SeenRow.segment).in_(seen.segments(id_)))
+        .where(col(SeenRow.key) >= low)
+    )
+    if any(high):
+        keyed = keyed.where(col(SeenRow.key) < high)
+    statement: Any = (
+        select(*EventRow.__table__.columns)  # type: ignore[attr-defined]  # SQLModel adds it
+        .where(col(EventRow.position).in_(keyed), EventRow.id == id_)
+        .order_by(col(EventRow.position).desc())
+        .limit(1)
+    )
+    row = (await session.exec(statement)).first()
+    return _stored(row) if row else None
+
+
+async def chain(session: AsyncSession, seen: Seen, correlationid: str) -> list[Stored]:
+    """The first event of a chain and what came of it, in order, at most 1,000."""
+    first = await by_id(session, seen, correlationid)
+    derived = await find(session, Query(correlationid=correlationid, order="asc", limit=MAX_PAGE))
+    known = {stored.position for stored in derived}
+    return [first, *derived] if first and first.position not in known else derived
+
+
+async def last_position(session: AsyncSession) -> int:
+    statement: Any = select(func.max(EventRow.position))
+    return (await session.exec(statement)).one() or 0
+
+
+def _chain(correlationid: str) -> Any:
+    # The condition of the partial index, so that it is the one used.
+    return (
+        select(EventRow.position)
+        .where(EventRow.correlationid == correlationid, col(EventRow.causationid).is_not(None))
+        .scalar_subquery()
+    )
+
+
+def _matching(statement: Select[Any], column: Any, glob: str) -> Select[Any]:
+    """A glob as a condition that an index can serve where its head is literal."""
+    head_ = glob.split("*", 1)[0].split("?", 1)[0]
+    if head_ == glob:
+        return statement.where(column == glob)
+    if head_:
+        statement = statement.where(column >= head_, column < head_ + "\U0010ffff")
+    if glob == head_ + "*":
+        return statement
+    pattern = "".join(
+        {"*": "%", "?": "_", "%": r"\%", "_": r"\_", "\\": r"\\"}.get(c, c) for c in glob
+    )
+    return statement.where(column.like(pattern, escape="\\"))
+
+
+def _stored(row: Sequence[Any]) -> Stored:
+    (
+        position,
+        id_,
+        source,
+        type_,
+        subject,
+        time,
+        received,
+        depth,
+        correlation,
+        cause,
+        extra,
+        data,
+    ) = row
+    event = Event(
+        id=id_,
+        source=source,
+        type=type_,
+        time=time,
+        received=received,
+        subject=subject,
+        data=orjson.loads(data) if data is not None else None,
+        attributes=orjson.loads(extra) if extra else _NO_ATTRIBUTES,
+        correlationid=correlation,
+        causationid=cause,
+        depth=depth,
+        encoded=data or b"",
+    )
+    return Stored(position, event)

@@ -1,0 +1,44 @@
+"""Opening the events floor on a database: the right writer and the right memory of ids."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import text
+
+from base.database import Database
+from events.postgres import PostgresWriter
+from events.seen import PlainSeen, SegmentedSeen
+from events.sqlite import SqliteWriter
+from events.writer import Writer
+
+_SEGMENTS = text("""
+WITH RECURSIVE s(n) AS (
+  SELECT min(segment) FROM seen
+  UNION ALL
+  SELECT (SELECT min(segment) FROM seen WHERE segment > s.n) FROM s WHERE s.n IS NOT NULL
+)
+SELECT n FROM s WHERE n IS NOT NULL ORDER BY n
+""")
+_COUNT = text("SELECT count(*) FROM seen WHERE segment = :segment")
+
+
+def open_writer(database: Database) -> Writer:
+    """The journal's connection, not opened yet."""
+    if database.address.path:
+        return SqliteWriter(database.address.path)
+    return PostgresWriter(database.address.url)
+
+
+async def open_seen(database: Database) -> PlainSeen | SegmentedSeen:
+    """Deduplication as this database needs it."""
+    if database.address.dialect == "postgresql":
+        return PlainSeen()
+    async with database.reader() as session:
+        connection: Any = await session.connection()
+        numbers = [row[0] for row in await connection.execute(_SEGMENTS)]
+        sizes = [0] * len(numbers)
+        if numbers:
+            counted = await connection.execute(_COUNT, {"segment": numbers[-1]})
+            sizes[-1] = counted.scalar_one()
+    return SegmentedSeen(list(zip(numbers, sizes, strict=True)))

@@ -1,0 +1,98 @@
+"""The tables of the events floor: the log and what belongs to taking events in.
+
+Times are microseconds since the epoch; JSON is text, in the bytes that came.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Index, LargeBinary, text
+from sqlmodel import Field, SQLModel
+
+
+def big(*, primary_key: bool = False, nullable: bool = False) -> Column[int]:
+    """A column for positions and times: 64 bits on both databases."""
+    return Column(BigInteger, primary_key=primary_key, nullable=nullable, autoincrement=False)
+
+
+class EventRow(SQLModel, table=True):
+    """The log. `position` is commit order is evaluation order."""
+
+    __tablename__ = "event"
+    __table_args__ = (
+        Index("event_type_time", "type", "time"),
+        # Chains are followed from what they derived: the first event is found by its own id.
+        Index(
+            "event_correlation",
+            "correlationid",
+            sqlite_where=text("causationid IS NOT NULL"),
+            postgresql_where=text("causationid IS NOT NULL"),
+        ),
+    )
+
+    position: int = Field(sa_column=big(primary_key=True))
+    id: str
+    source: str
+    type: str
+    subject: str | None
+    time: int = Field(sa_column=big())
+    received: int = Field(sa_column=big())
+    depth: int
+    correlationid: str
+    causationid: str | None
+    attributes: str | None
+    """The other attributes, as a JSON object; null where there are none."""
+    data: bytes | None = Field(sa_column=Column(LargeBinary, nullable=True))
+    """The JSON text of `data`; null where the event has none."""
+
+
+class SeenRow(SQLModel, table=True):
+    """Which events were taken: the memory of deduplication, and the way from an id to its event.
+
+    On SQLite `segment` keeps inserts in one small, warm part of the tree (see `seen.py`);
+    on PostgreSQL it is always 0.
+    """
+
+    __tablename__ = "seen"
+    __table_args__ = {"sqlite_with_rowid": False}
+
+    segment: int = Field(primary_key=True)
+    key: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    position: int = Field(sa_column=big())
+    digest: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    at: int = Field(sa_column=big())
+
+
+class PendingRow(SQLModel, table=True):
+    """Events stored but not yet evaluated, because a change derived more than its bound."""
+
+    __tablename__ = "pending"
+
+    position: int = Field(sa_column=big(primary_key=True))
+
+
+class ReplayRow(SQLModel, table=True):
+    """Deliveries whose id is not signed, by what is signed: the body. Kept for `replay_window`."""
+
+    __tablename__ = "replay"
+
+    key: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    event: str
+    at: int = Field(sa_column=big())
+
+
+class DeliveryRow(SQLModel, table=True):
+    """What came to a hook and what became of it. Secrets are redacted before they get here."""
+
+    __tablename__ = "delivery"
+    __table_args__ = (Index("delivery_hook", "hook", "id"),)
+
+    id: str = Field(primary_key=True)
+    hook: str
+    at: int = Field(sa_column=big())
+    status: str
+    code: str | None
+    message: str | None
+    event: str | None
+    remote: str | None
+    headers: str
+    size: int

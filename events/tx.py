@@ -1,0 +1,92 @@
+"""The transaction as the floors above see it: a few verbs that mean the same on both databases.
+
+SQL is written once, with `$1, $2 …` for parameters, in what SQLite and PostgreSQL share
+(`ON CONFLICT`, `RETURNING` and `UPDATE … FROM` are in it). Two classes meet this protocol,
+`SqliteTx` and `PostgresTx`, and one suite of tests holds them together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from sqlalchemy import BigInteger, Boolean, Integer, LargeBinary
+from sqlmodel import SQLModel
+
+from base.time import Micros
+
+Dialect = Literal["sqlite", "postgresql"]
+ListOf = Literal["text", "bigint"]
+
+
+class Tx(Protocol):
+    """One open transaction of the journal. Nothing in it is visible to others before the commit.
+
+    Valid only while the operation that was given it runs.
+    """
+
+    now: Micros
+    dialect: Dialect
+
+    async def execute(self, sql: str, *args: Any) -> int:
+        """Run one statement; the number of rows it changed."""
+        ...
+
+    async def fetch(self, sql: str, *args: Any) -> list[tuple[Any, ...]]:
+        """Run one statement; the rows it returned, in the order of its columns."""
+        ...
+
+    async def insert(self, spec: InsertSpec, rows: Sequence[tuple[Any, ...]]) -> int:
+        """Insert many rows in one go, in the order given; how many went in."""
+        ...
+
+    def any(self, n: int, of: ListOf) -> str:
+        """`= any of the list passed as $n`: use as `WHERE id {tx.any(1, 'text')}`."""
+        ...
+
+
+@dataclass(frozen=True)
+class InsertSpec:
+    """How rows of one table are inserted in bulk: made once per table, kept at module level.
+
+    `columns` fixes the order of the tuples (default: the table's own order).
+    `conflict` names what happens to a row whose key is there already.
+    """
+
+    model: type[SQLModel]
+    columns: tuple[str, ...] = ()
+    conflict: Literal["error", "nothing"] = "error"
+
+    def __post_init__(self) -> None:
+        if not self.columns:
+            object.__setattr__(self, "columns", tuple(self._table.columns.keys()))
+        names, count = ", ".join(self.columns), len(self.columns)
+        tail = " ON CONFLICT DO NOTHING" if self.conflict == "nothing" else ""
+        head = f'INSERT INTO "{self._table.name}" ({names})'
+        marks = ", ".join(["?"] * count)
+        arrays = ", ".join(
+            f"${n}::{self._postgres_type(name)}[]" for n, name in enumerate(self.columns, 1)
+        )
+        object.__setattr__(self, "sqlite", f"{head} VALUES ({marks}){tail}")
+        object.__setattr__(self, "postgres", f"{head} SELECT * FROM unnest({arrays}){tail}")
+
+    # set in __post_init__: the statement for each dialect
+    sqlite: str = ""
+    postgres: str = ""
+
+    @property
+    def _table(self) -> Any:
+        return self.model.__table__  # type: ignore[attr-defined]  # SQLModel adds it to tables
+
+    def _postgres_type(self, column: str) -> str:
+        kind = self._table.columns[column].type
+        if isinstance(kind, BigInteger):
+            return "bigint"
+        if isinstance(kind, Boolean):
+            return "boolean"
+        if isinstance(kind, Integer):
+            return "integer"
+        if isinstance(kind, LargeBinary):
+            return "bytea"
+        return "text"
