@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from base.suggest import hint
 
@@ -80,6 +81,7 @@ _RULES: tuple[tuple[str, str, str], ...] = (
 )
 
 
+@lru_cache(maxsize=1024)
 def classify(raw: str, source: str) -> tuple[str, str]:
     """The code and the sentence for a run-time error of the CEL library."""
     source = source if len(source) <= _SHOWN else f"{source[:_SHOWN]}…"

@@ -1,0 +1,174 @@
+"""The `event` trigger: fires on each event that it selects.
+
+    trigger:
+      event: shop.order.created        # glob on type; a list means any of
+      source: /shop/*
+      match: {data: {country: [DE]}}
+      where: event.data.total > 100
+
+`trigger` may be a list of triggers; each fires on its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from base.errors import ConfigurationError
+from base.fields import Complaints, described
+from base.place import within
+from base.suggest import hint
+from events.event import Event
+from events.expression import WHERE, Activation, Expression
+from events.expression import Failure as NoAnswer
+from triggers.selector import Failure, Selector
+
+FIELDS = ("event", "source", "subject", "match", "where")
+KINDS_TO_COME = (
+    "count",
+    "absent",
+    "sequence",
+    "all",
+    "any",
+    "aggregate",
+    "cron",
+    "every",
+    "rrule",
+    "at",
+)
+"""Kinds of trigger that the language has and this version does not."""
+
+_FIELDS_TO_COME = frozenset(
+    (
+        "within",
+        "per",
+        "at_least",
+        "for",
+        "after",
+        "expected",
+        "value",
+        "function",
+        "over",
+        "above",
+        "below",
+        "timezone",
+        "start",
+        "allowed_lateness",
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EventTrigger:
+    """Fires on each event that its selector selects."""
+
+    selector: Selector
+
+    @classmethod
+    def parse(cls, form: Mapping[str, Any], place: str = "trigger") -> EventTrigger:
+        """Raises ConfigurationError (`trigger_invalid`, or what the selector says)."""
+        for name in form:
+            if name not in FIELDS:
+                raise _unknown(name, place)
+        selector = {"type" if name == "event" else name: item for name, item in form.items()}
+        try:
+            return cls(Selector.parse(selector, place, compile_where))
+        except ConfigurationError as error:
+            if (error.place or "").startswith(f"{place}.type"):
+                error.place = f"{place}.event{(error.place or '').removeprefix(f'{place}.type')}"
+            raise
+
+    def decide(self, event: Event) -> bool | Failure:
+        """Whether it fires on this event; a Failure is a no with its reason.
+
+        The index and `predicate` give the live service the same answer for many at once.
+        """
+        if not self.selector.matches(event.root()):
+            return False
+        predicate = self.selector.predicate
+        return True if predicate is None else predicate.holds(event)
+
+    def normalised(self) -> dict[str, Any]:
+        """The same for triggers that mean the same."""
+        return {"event": self.selector.normalised()}
+
+
+def parse_triggers(form: Any, place: str, complaints: Complaints) -> tuple[EventTrigger, ...]:
+    """The triggers of a rule: one mapping, or a list of them."""
+    if isinstance(form, list):
+        if not form:
+            complaints.add(place, "a rule needs at least one trigger", code="trigger_invalid")
+        placed = [(item, within(place, number)) for number, item in enumerate(form)]
+    else:
+        placed = [(form, place)]
+    triggers = []
+    for item, here in placed:
+        with complaints.kept():
+            triggers.append(_parse_one(item, here))
+    return tuple(triggers)
+
+
+def _parse_one(form: Any, place: str) -> EventTrigger:
+    if not isinstance(form, dict):
+        raise ConfigurationError(
+            f"a trigger is a map such as `event: order.created`, not {described(form)}",
+            code="trigger_invalid",
+            place=place,
+        )
+    if "event" in form:
+        return EventTrigger.parse(form, place)
+    for kind in KINDS_TO_COME:
+        if kind in form:
+            raise ConfigurationError(
+                f"the trigger `{kind}` is not supported by this version",
+                code="not_supported",
+                place=within(place, kind),
+                hint="there is `event`",
+            )
+    meant = next(
+        (advice for name in form if (advice := hint(name, ("event", *KINDS_TO_COME)))), None
+    )
+    raise ConfigurationError(
+        "a trigger says what it waits for: `event` is missing",
+        code="trigger_invalid",
+        place=place,
+        hint=meant or "event: order.created",
+    )
+
+
+def _unknown(name: str, place: str) -> ConfigurationError:
+    if name in _FIELDS_TO_COME or name in KINDS_TO_COME:
+        return ConfigurationError(
+            f"`{name}` does not go with `event`", code="trigger_invalid", place=within(place, name)
+        )
+    return ConfigurationError(
+        f"there is no field `{name}` here",
+        code="field_unknown",
+        place=within(place, name),
+        hint=hint(name, FIELDS) or f"there are {', '.join(sorted(FIELDS))}",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A compiled `where`."""
+
+    expression: Expression
+
+    def holds(self, event: Event) -> bool | Failure:
+        outcome = self.expression.holds(seen(event))
+        if isinstance(outcome, NoAnswer):
+            return Failure(outcome.code, outcome.message)
+        return outcome
+
+
+def compile_where(source: str, place: str) -> Where:
+    return Where(Expression.condition(source, scope=WHERE, place=place))
+
+
+@lru_cache(maxsize=4)
+def seen(event: Event) -> Activation:
+    """What expressions see of an event; converted once for all that are asked about it."""
+    return Activation.of(event=event)
