@@ -53,7 +53,11 @@ class SeenRow(SQLModel, table=True):
     """
 
     __tablename__ = "seen"
-    __table_args__ = {"sqlite_with_rowid": False}
+    __table_args__ = (
+        # Segments expire whole on SQLite; PostgreSQL finds the old rows by their place on disk.
+        Index("seen_at", "at", postgresql_using="brin").ddl_if(dialect="postgresql"),
+        {"sqlite_with_rowid": False},
+    )
 
     segment: int = Field(primary_key=True)
     key: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
@@ -74,6 +78,7 @@ class ReplayRow(SQLModel, table=True):
     """Deliveries whose id is not signed, by what is signed: the body. Kept for `replay_window`."""
 
     __tablename__ = "replay"
+    __table_args__ = (Index("replay_at", "at"),)
 
     key: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
     event: str
