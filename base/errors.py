@@ -7,6 +7,7 @@
     ├── ForbiddenError        403   known, and not allowed
     ├── NotFoundError         404
     ├── ConflictError         409   the state of things does not allow it
+    ├── SlowRequestError      408   a request that did not arrive in time
     ├── TooLargeError         413   over a bound that was set
     ├── UnsupportedMediaError 415
     ├── UnavailableError      503   not now: try again after `retry_after`
@@ -74,6 +75,11 @@ class NotFoundError(EnsueError):
 class ConflictError(EnsueError):
     status = 409
     default_code = "conflict"
+
+
+class SlowRequestError(EnsueError):
+    status = 408
+    default_code = "request_timeout"
 
 
 class TooLargeError(EnsueError):
