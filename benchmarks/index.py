@@ -1,0 +1,123 @@
+"""Events a second through the index, beside a linear scan over the same compiled rules.
+
+The mix: 80 % of the rules name one type, 18 % listen to `x.*`, the rest to everything;
+each has one to three conditions on the data; events are of about 336 bytes, already
+parsed, and meet about three of 10,000 rules. One core, matching only.
+
+    python benchmarks/index.py --seconds 2
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from triggers.index import Index
+from triggers.selector import Selector
+
+DOMAINS = [f"area{number}" for number in range(20)]
+VERBS = ["created", "changed", "paid", "shipped", "failed", "closed", "opened", "sent", "seen", "lost"]
+COUNTRIES = [f"{first}{second}" for first in "ABCDEFGH" for second in "EILNR"]
+CHANNELS = [f"channel-{number}" for number in range(12)]
+SHOPS = [f"shop-{number}" for number in range(50)]
+SIZES = (1, 100, 1_000, 10_000)
+
+
+def make_event(rng: random.Random) -> dict[str, Any]:
+    """The root of an event of about 336 bytes."""
+    number = rng.randrange(10**9)
+    return {
+        "specversion": "1.0",
+        "id": f"01890a5d-ac96-774b-bcce-{number:012d}",
+        "source": "/shops/europe",
+        "type": f"{rng.choice(DOMAINS)}.{rng.choice(VERBS)}",
+        "subject": f"order-{number}",
+        "time": "2030-01-01T12:00:00Z",
+        "data": {
+            "total": rng.randrange(1_000),
+            "country": rng.choice(COUNTRIES),
+            "channel": rng.choice(CHANNELS),
+            "shop": rng.choice(SHOPS),
+            "sku": f"{rng.choice('ABCDEFGHJK')}{rng.choice('MNPQRSTXYZ')}-{number % 1_000}",
+            "customer": {"id": number, "name": "Ada Lovelace", "new": rng.random() < 0.5},
+        },
+    }
+
+
+def make_rule(rng: random.Random) -> dict[str, Any]:
+    conditions: dict[str, Any] = {
+        "country": [rng.choice(COUNTRIES)],
+        "channel": [rng.choice(CHANNELS)],
+        "shop": [rng.choice(SHOPS)],
+        "total": [{"numeric": [">=", rng.randrange(900, 1_000)]}],
+        "sku": [{"prefix": rng.choice("ABCDEFGHJK") + rng.choice("MNPQRSTXYZ")}],
+    }
+    fields = rng.sample(sorted(conditions), rng.choice((1, 2, 3)))
+    kind = rng.random()
+    area = rng.choice(DOMAINS)
+    glob = f"{area}.{rng.choice(VERBS)}" if kind < 0.8 else f"{area}.*" if kind < 0.98 else "*"
+    return {"type": glob, "match": {"data": {name: conditions[name] for name in fields}}}
+
+
+def rate(ask: Callable[[dict[str, Any]], Any], events: list[dict[str, Any]], seconds: float) -> float:
+    """Calls a second, going round the events, measured for about so long."""
+    done, start = 0, perf_counter()
+    while (elapsed := perf_counter() - start) < seconds:
+        for event in events[done % len(events) :][:50]:
+            ask(event)
+        done += 50
+    return done / elapsed
+
+
+def build(selectors: list[Selector]) -> Index[int]:
+    index: Index[int] = Index()
+    for key, selector in enumerate(selectors):
+        index.add(key, selector)
+    return index
+
+
+def change_costs(index: Index[int], selectors: list[Selector]) -> tuple[float, float]:
+    """Microseconds for adding and for removing one rule beside those that are there."""
+    extra = selectors[:500]
+    start = perf_counter()
+    for key, selector in enumerate(extra, start=len(selectors)):
+        index.add(key, selector)
+    middle = perf_counter()
+    for key in range(len(selectors), len(selectors) + len(extra)):
+        index.remove(key)
+    return (middle - start) / len(extra) * 1e6, (perf_counter() - middle) / len(extra) * 1e6
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=2.0, help="for each figure")
+    seconds = parser.parse_args().seconds
+    rng = random.Random(7)
+    events = [make_event(rng) for _ in range(1_000)]
+    size = sum(len(json.dumps(event, separators=(",", ":"))) for event in events) / len(events)
+    print(f"events of {size:.0f} bytes")
+    print(f"{'rules':>7} {'index/s':>11} {'scan/s':>11} {'ratio':>7} {'matches':>8} {'add µs':>7} {'remove µs':>10}")
+    for count in SIZES:
+        selectors = [Selector.parse(make_rule(rng)) for _ in range(count)]
+        index = build(selectors)
+        compiled = [selector.compile() for selector in selectors]
+        fast = rate(index.match, events, seconds)
+        slow = rate(lambda root: [test for test in compiled if test(root)], events, seconds)
+        matches = sum(len(index.match(event)) for event in events) / len(events)
+        add, remove = change_costs(index, selectors)
+        print(
+            f"{count:>7,} {fast:>11,.0f} {slow:>11,.0f} {fast / slow:>7.1f}"
+            f" {matches:>8.2f} {add:>7.1f} {remove:>10.1f}"
+        )
+
+
+if __name__ == "__main__":
+    main()

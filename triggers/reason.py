@@ -1,0 +1,100 @@
+"""Why an event was not selected: the first thing asked of it that it does not meet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from triggers.condition import Exists
+from triggers.glob import OWN
+from triggers.matching import MISSING, NO, compile_branch, instances
+from triggers.pattern import Branch, Group, Path
+from triggers.selector import Selector
+
+SAME_ELEMENT = "no one element of the list meets all of them"
+OWN_EVENTS = "the service's own events are reached only by a type that begins with `ensue.`"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """What was wanted of a field, and what it was; both are JSON.
+
+    `actual` is None where the field is missing, and a list where it has several values.
+    """
+
+    path: str
+    wanted: Any
+    actual: Any
+    missing: bool = False
+    note: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        form = {"path": self.path, "wanted": self.wanted, "actual": self.actual}
+        if self.missing:
+            form["missing"] = True
+        return form | ({"note": self.note} if self.note else {})
+
+
+def explain(selector: Selector, root: Mapping[str, Any]) -> Reason | None:
+    """The first failing condition, or None for an event that is selected (`where` aside).
+
+    Of alternatives (`$or`), the one that the event came closest to is explained.
+    """
+    if not selector.reaches(root["type"]):
+        own = root["type"].startswith(OWN)
+        wanted = [glob.text for glob in selector.types]
+        return Reason("type", wanted, root["type"], note=OWN_EVENTS if own else None)
+    if any(compile_branch(branch)(root) for branch in selector.branches):
+        return None
+    failing = [(branch, _failing(branch, root)) for branch in selector.branches]
+    branch, leaves = min(failing, key=lambda tried: len(tried[1]))
+    return _leaf_reason(*leaves[0], root) if leaves else _joint_reason(branch, root)
+
+
+def _failing(branch: Branch, root: Mapping[str, Any]) -> list[tuple[Path, tuple[Group, ...]]]:
+    """The fields that do not even meet their conditions by themselves."""
+    return [leaf for leaf in branch if compile_branch((leaf,))(root) == NO]
+
+
+def _leaf_reason(path: Path, groups: tuple[Group, ...], root: Mapping[str, Any]) -> Reason:
+    group = next(
+        (group for group in groups if compile_branch(((path, (group,)),))(root) == NO), groups[0]
+    )
+    values = list(instances(root, path))
+    actual = _actual(values)
+    missing = not values and Exists(wanted=False) not in group
+    return Reason(".".join(path), _wanted(group), actual, missing=missing)
+
+
+def _joint_reason(branch: Branch, root: Mapping[str, Any]) -> Reason:
+    """Each field is met by some element of a list, but not all by the same one."""
+    path = _first_list(branch, root)
+    below = [(full, groups) for full, groups in branch if full[: len(path)] == path]
+    wanted = {
+        ".".join(full): [_wanted(group) for group in groups][0 if len(groups) == 1 else slice(None)]
+        for full, groups in below
+    }
+    actual = {".".join(full): _actual(list(instances(root, full))) for full, _ in below}
+    return Reason(".".join(path), wanted, actual, note=SAME_ELEMENT)
+
+
+def _first_list(branch: Branch, root: Mapping[str, Any]) -> Path:
+    """The outermost list on the way to a field that shares it with another."""
+    for path, _ in branch:
+        value: Any = root
+        for at, name in enumerate(path):
+            value = value.get(name, MISSING) if isinstance(value, dict) else MISSING
+            if isinstance(value, list) and any(
+                other != path and other[: at + 1] == path[: at + 1] for other, _ in branch
+            ):
+                return path[: at + 1]
+    return ()
+
+
+def _wanted(group: Group) -> list[Any]:
+    return [condition.as_json() for condition in group]
+
+
+def _actual(values: list[Any]) -> Any:
+    return values[0] if len(values) == 1 else values or None
