@@ -1,0 +1,137 @@
+"""The firing: a trigger's yes to an event, and the one cause of what its actions do.
+
+Its id derives from what it is (which rule, which trigger, which key, which event), so that
+the same firing can never be recorded twice; and from its id derive the ids of its actions,
+of the runs they start and of the events they send.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from automations.emit_action import Emission
+from automations.rule import Rule
+from automations.run_action import Launch
+from automations.starting import RunRequest
+from base.ids import derived_id
+from base.time import Micros, to_datetime
+from events.event import Event, derive
+from events.expression import Activation
+
+Key = str | int | float | bool | list[Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """`events` are those that took part, in event-time order; `event` is the last of them.
+
+    `key` is what `per` made of them, None without one; `count` how many took part; `time`
+    when it was decided; `trigger` which of the rule's triggers it was.
+    """
+
+    id: str
+    automation: str
+    revision: int
+    trigger: int
+    key: Key
+    time: Micros
+    count: int
+    events: tuple[Event, ...]
+
+    @classmethod
+    def of(cls, event: Event, automation: str, revision: int, trigger: int, time: Micros) -> Firing:
+        """The firing of an `event` trigger."""
+        return cls(
+            id=firing_id(event, automation, trigger, None),
+            automation=automation,
+            revision=revision,
+            trigger=trigger,
+            key=None,
+            time=time,
+            count=1,
+            events=(event,),
+        )
+
+    @property
+    def event(self) -> Event:
+        return self.events[-1]
+
+    @property
+    def depth(self) -> int:
+        """That of its deepest event; what the firing causes is one deeper."""
+        return max(event.depth for event in self.events)
+
+    def action_id(self, number: int) -> str:
+        """The id of the rule's action of this index, and its idempotency key."""
+        return f"{self.id}.{number}"
+
+    def activation(self, rule: Rule, variables: dict[str, Any], now: Micros) -> Activation:
+        """What the rule's actions see; made once for all of them."""
+        return Activation.of(
+            event=self.event,
+            events=list(self.events),
+            automation=rule.context(),
+            firing={
+                "id": self.id,
+                "key": self.key,
+                "time": to_datetime(self.time),
+                "count": self.count,
+                "trigger": self.trigger,
+            },
+            vars=variables,
+            now=to_datetime(now),
+        )
+
+    def run_request(self, number: int, launch: Launch) -> RunRequest:
+        """The run that the action of this index asks for."""
+        action = self.action_id(number)
+        return RunRequest(
+            id=derived_id(self.event.received, action),
+            flow=launch.flow,
+            automation=self.automation,
+            firing=self.id,
+            action=action,
+            correlationid=self.event.correlationid,
+            causationid=self.event.id,
+            depth=self.depth + 1,
+            parameters=launch.parameters,
+            tags=launch.tags,
+            delay=launch.delay,
+            idempotency_key=launch.idempotency_key,
+            pool=launch.pool,
+        )
+
+    def emitted(self, number: int, emission: Emission, now: Micros) -> Event:
+        """The event that the action of this index sends. A future time counts as now."""
+        event = derive(
+            self.event,
+            type=emission.type,
+            source=emission.source or f"/automations/{self.automation}",
+            at=now,
+            subject=emission.subject,
+            data=emission.data,
+            id=derived_id(self.event.received, "emit", self.action_id(number)),
+            crossing=True,
+        )
+        event.depth = self.depth + 1
+        if emission.time is not None:
+            event.time = min(emission.time, now)
+        return event
+
+
+def firing_id(event: Event, automation: str, trigger: int, key: Key) -> str:
+    """The id of the firing that this event completes.
+
+    The source takes part, for an event's id is unique only within it.
+    """
+    return derived_id(
+        event.received,
+        automation,
+        str(trigger),
+        orjson.dumps(key).decode(),
+        event.source,
+        event.id,
+    )

@@ -1,0 +1,166 @@
+"""The rule: when this happens, that ensues.
+
+A rule is its `name`. It is made out of a definition, a JSON value as it was read from YAML
+or came over the API; the definition is what is stored, and a rule is made of it again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+import orjson
+
+from automations.action import Action, parse_actions
+from base.fields import Complaints, Fields, described
+from base.place import within
+from triggers.event_trigger import EventTrigger, parse_triggers
+
+FIELDS = (
+    "name",
+    "description",
+    "tags",
+    "enabled",
+    "shadow",
+    "max_depth",
+    "breaker",
+    "trigger",
+    "actions",
+    "tests",
+)
+FIELDS_TO_COME = ("throttle", "debounce", "batch", "on_resolve")
+"""Fields that the language has and this version does not."""
+
+MAX_DEPTH = 16
+BREAKER = 1_000
+MAX_NAME = 100
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+_DEFAULTS: Mapping[str, Any] = {
+    "description": "",
+    "tags": [],
+    "enabled": True,
+    "shadow": False,
+    "max_depth": MAX_DEPTH,
+    "breaker": BREAKER,
+    "tests": [],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule in order: all of it was checked and compiled.
+
+    `definition` is normalised: fields that say what is so anyway are left out, and a single
+    trigger or tag stands as it would in a list. Rules are equal when definitions are.
+    """
+
+    name: str
+    description: str = field(compare=False)
+    tags: tuple[str, ...] = field(compare=False)
+    enabled: bool = field(compare=False)
+    shadow: bool = field(compare=False)
+    max_depth: int = field(compare=False)
+    breaker: int = field(compare=False)
+    triggers: tuple[EventTrigger, ...] = field(compare=False)
+    actions: tuple[Action, ...] = field(compare=False)
+    definition: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def parse(cls, definition: Any, place: str = "") -> Rule:
+        """Raises FormError with everything that is wrong, each with its place."""
+        complaints = Complaints("rule_invalid")
+        if not isinstance(definition, dict):
+            complaints.add(place, f"a rule is a map of fields, not {described(definition)}")
+            complaints.raise_any()
+        rule = cls._read(definition, place, complaints)
+        complaints.raise_any()
+        return rule
+
+    @classmethod
+    def _read(cls, form: dict[str, Any], place: str, complaints: Complaints) -> Rule:
+        fields = Fields(form, place, complaints, (*FIELDS, *FIELDS_TO_COME))
+        for name in FIELDS_TO_COME:
+            if name in form:
+                complaints.add(
+                    fields.at(name),
+                    f"`{name}` is not supported by this version",
+                    code="not_supported",
+                    at_key=True,
+                )
+        if form.get("trigger") is None:
+            complaints.add(place, "`trigger` is missing", code="field_missing")
+        return cls(
+            name=_name(fields),
+            description=fields.text("description"),
+            tags=fields.texts("tags"),
+            enabled=fields.flag("enabled", default=True),
+            shadow=fields.flag("shadow", default=False),
+            max_depth=fields.integer("max_depth", MAX_DEPTH, at_least=1, at_most=1_000),
+            breaker=fields.integer("breaker", BREAKER, at_least=1, at_most=1_000_000),
+            triggers=parse_triggers(form["trigger"], fields.at("trigger"), complaints)
+            if form.get("trigger") is not None
+            else (),
+            actions=parse_actions(form.get("actions"), fields.at("actions"), complaints),
+            definition=_normalised(form, _tests(form, place, complaints)),
+        )
+
+    @property
+    def digest(self) -> str:
+        """Stays the same as long as the definition means the same, whatever its key order."""
+        return _digest(self.definition)
+
+    @property
+    def trigger_digest(self) -> str:
+        """Stays the same as long as what the rule waits for does: windows outlive other edits."""
+        return _digest([trigger.normalised() for trigger in self.triggers])
+
+    @property
+    def tests(self) -> list[dict[str, Any]]:
+        return list(self.definition.get("tests", ()))
+
+    def context(self) -> dict[str, Any]:
+        """`automation`, as expressions see it."""
+        return {"name": self.name, "description": self.description, "tags": list(self.tags)}
+
+
+def _name(fields: Fields) -> str:
+    name = fields.text("name", required=True, at_most=MAX_NAME)
+    if name and not _NAME.fullmatch(name):
+        fields.complain(
+            "name",
+            f"{described(name)} cannot be a rule's name",
+            "letters, digits and - _ . between them",
+        )
+    return name
+
+
+def _tests(form: Mapping[str, Any], place: str, complaints: Complaints) -> list[Any]:
+    """Tests are looked at closely when they run; here they need only be a list of maps."""
+    tests = form.get("tests")
+    if tests is None:
+        return []
+    here = within(place, "tests")
+    if not isinstance(tests, list):
+        complaints.add(here, f"must be a list of tests, not {described(tests)}")
+        return []
+    for number, test in enumerate(tests):
+        if not isinstance(test, dict):
+            complaints.add(within(here, number), f"a test is a map, not {described(test)}")
+    return tests
+
+
+def _normalised(form: Mapping[str, Any], tests: list[Any]) -> dict[str, Any]:
+    normal = {name: form[name] for name in FIELDS if form.get(name) is not None}
+    if tests:
+        normal["tests"] = tests
+    for name in ("tags", "trigger"):
+        if name in normal and not isinstance(normal[name], list):
+            normal[name] = [normal[name]]
+    return {name: value for name, value in normal.items() if value != _DEFAULTS.get(name, ...)}
+
+
+def _digest(value: Any) -> str:
+    return blake2b(orjson.dumps(value, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
