@@ -27,7 +27,6 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from time import monotonic
 from typing import Final
 
@@ -37,11 +36,10 @@ from base.errors import UnavailableError
 from base.failpoint import failpoint
 from base.time import Micros, now
 from events.change import Change, Lane, Receipt
+from events.commit import Commit, Submission
 from events.evaluation import Evaluator, Matched
-from events.event import Event, Stored
-from events.log import append, forget_pending, head, mark_pending, pending
-from events.seen import Earlier, Entry, Seen
-from events.tx import Tx
+from events.event import Stored
+from events.seen import Seen
 from events.writer import Fault, Writer
 
 log = structlog.get_logger()
@@ -51,39 +49,21 @@ _inside: ContextVar[bool] = ContextVar("inside_transaction", default=False)
 MAX_EVENTS: Final = 1_000
 MAX_BYTES: Final = 4 << 20
 MAX_SECONDS: Final = 0.05
-MAX_DERIVED: Final = 256
 PATIENCE: Final = 2.5
 """Seconds that a change of the intake waits before it is told to come back."""
-_NOBODY: Final = -1
-"""The index of the change that pending events go back to: its caller was answered long ago."""
 _RETRIES: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 
 
-@dataclass(slots=True, eq=False)
-class _Waiting:
+class _Waiting(Submission):
     """A change in a lane, and whoever waits for it."""
 
-    change: Change
-    future: asyncio.Future[Receipt]
-    matched: list[Matched]
-    size: int
-    since: float
-    receipt: Receipt = field(default_factory=Receipt)
-    resubmitted: bool = False
+    __slots__ = ("future", "since", "size")
 
-
-@dataclass(slots=True, eq=False)
-class _Commit:
-    """What one transaction gathers on its way."""
-
-    tx: Tx
-    position: int
-    backlog: bool
-    roots: dict[str, int] = field(default_factory=dict)
-    """Which change an event of this transaction goes back to; filled once something is derived."""
-    derived: dict[int, int] = field(default_factory=dict)
-    """How many events each change derived."""
-    stored: list[Stored] = field(default_factory=list)
+    def __init__(self, change: Change, matched: Sequence[Matched], size: int) -> None:
+        super().__init__(change, matched)
+        self.future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        self.size = size
+        self.since = monotonic()
 
 
 class Journal:
@@ -140,13 +120,7 @@ class Journal:
                 raise UnavailableError("more is coming in than can be stored", code="overloaded")
             self._waiting_bytes += size
         match = self._evaluator.match
-        waiting = _Waiting(
-            change,
-            asyncio.get_running_loop().create_future(),
-            [match(event) for event in change.events],
-            size,
-            monotonic(),
-        )
+        waiting = _Waiting(change, [match(event) for event in change.events], size)
         self._lanes[change.lane].append(waiting)
         self._wake.set()
         return waiting.future
@@ -201,15 +175,13 @@ class Journal:
         """The next batch: our own work first, up to half; then the intake; then more of ours."""
         batch: list[_Waiting] = []
         events = size = 0
-        for lane, limit in (
-            (Lane.SERVICE, self._limit // 2),
-            (Lane.INTAKE, self._limit),
-            (Lane.SERVICE, self._limit),
-        ):
+        # While events are pending they come first, or they would never catch up.
+        most = self._limit // 4 if self._backlog else self._limit
+        for lane, limit in ((Lane.SERVICE, most // 2), (Lane.INTAKE, most), (Lane.SERVICE, most)):
             queue = self._lanes[lane]
             while queue and events < limit and size < MAX_BYTES:
                 weight = len(queue[0].change.events) or 1
-                if batch and events + weight > self._limit:
+                if batch and events + weight > most:
                     break
                 waiting = queue.popleft()
                 if waiting.future.done():  # gave up while it waited
@@ -305,7 +277,7 @@ class Journal:
         await asyncio.sleep(pause)
         return True
 
-    def _acknowledge(self, batch: Sequence[_Waiting], commit: _Commit) -> None:
+    def _acknowledge(self, batch: Sequence[_Waiting], commit: Commit) -> None:
         failpoint("before_ack")
         for waiting in batch:
             self._release(waiting)
@@ -328,127 +300,17 @@ class Journal:
         if waiting.change.lane is Lane.INTAKE:
             self._waiting_bytes -= waiting.size
 
-    # -- one transaction -------------------------------------------------------------------
-
-    async def _transaction(self, batch: Sequence[_Waiting]) -> _Commit:
+    async def _transaction(self, batch: Sequence[_Waiting]) -> Commit:
+        """One attempt; whatever it raises, nothing of it was committed unless that is unknown."""
         token = _inside.set(True)
         try:
-            return await self._run_transaction(batch)
+            tx = await self._writer.begin(self._clock())
+            commit = Commit(tx, self._seen, self._evaluator)
+            await commit.write(batch)
+            failpoint("before_commit")
+            await self._writer.commit()
+            failpoint("after_commit")
         finally:
             _inside.reset(token)
-
-    async def _run_transaction(self, batch: Sequence[_Waiting]) -> _Commit:
-        tx = await self._writer.begin(self._clock())
-        position, backlog = await head(tx)
-        commit = _Commit(tx, position, backlog)
-        if backlog:
-            await self._evaluate_pending(commit)
-        gathered: list[tuple[int, Matched]] = []
-        for index, waiting in enumerate(batch):
-            waiting.receipt = Receipt()
-            gathered += [(index, matched) for matched in waiting.matched]
-            if waiting.change.operation is not None:
-                derived = await waiting.change.operation(tx)
-                gathered += [(index, self._evaluator.match(event)) for event in derived]
-        fresh = await self._store(commit, gathered, batch)
-        for waiting in batch:
-            if waiting.change.settlement is not None:
-                await waiting.change.settlement(tx, waiting.receipt)
-        await self._evaluate(commit, fresh)
-        failpoint("before_commit")
-        await self._writer.commit()
-        failpoint("after_commit")
         self._backlog = commit.backlog
         return commit
-
-    async def _store(
-        self,
-        commit: _Commit,
-        gathered: Sequence[tuple[int, Matched]],
-        batch: Sequence[_Waiting] = (),
-    ) -> list[tuple[int, Matched]]:
-        """Append what is new; write what became of each event into its change's receipt."""
-        if not gathered:
-            return []
-        first = commit.position + 1
-        entries = [Entry.of(m.event, n) for n, (_, m) in enumerate(gathered, first)]
-        earlier = await self._seen.take(commit.tx, entries)
-        fresh = []
-        for n, (index, matched) in enumerate(gathered):
-            receipt = batch[index].receipt if batch else None
-            if earlier and (before := earlier.get(n)) is not None:
-                if receipt is not None:
-                    _note_duplicate(receipt, before, entries[n], again=batch[index].resubmitted)
-                continue
-            matched.position = first + n
-            fresh.append((index, matched))
-            if receipt is not None:
-                receipt.positions.append(first + n)
-        commit.position += len(gathered)
-        commit.stored += [Stored(m.position, m.event) for _, m in fresh]
-        await append(commit.tx, [(m.position, m.event) for _, m in fresh])
-        return fresh
-
-    async def _evaluate(self, commit: _Commit, fresh: Sequence[tuple[int, Matched]]) -> None:
-        """Evaluate in the order of the log, round by round, until nothing more is derived."""
-        while fresh:
-            if commit.backlog:
-                # Their turn comes after those that already wait.
-                await mark_pending(commit.tx, [m.position for _, m in fresh])
-                return
-            fresh = await self._advance(commit, fresh)
-            commit.backlog = any(count > MAX_DERIVED for count in commit.derived.values())
-
-    async def _advance(
-        self, commit: _Commit, fresh: Sequence[tuple[int, Matched]]
-    ) -> Sequence[tuple[int, Matched]]:
-        """One round: what these events derived, stored."""
-        concerned = [current for _, m in fresh if (current := self._current(m)).hits]
-        if not concerned:
-            return ()
-        derived = await self._evaluator.advance(commit.tx, concerned)
-        return await self._store(commit, self._attribute(commit, fresh, derived))
-
-    def _attribute(
-        self, commit: _Commit, fresh: Sequence[tuple[int, Matched]], derived: Sequence[Event]
-    ) -> list[tuple[int, Matched]]:
-        """Charge each derived event to the change that its cause came from."""
-        commit.roots.update((m.event.id, index) for index, m in fresh)
-        gathered = []
-        for event in derived:
-            index = commit.roots.get(event.causationid or "", 0)
-            commit.roots[event.id] = index
-            commit.derived[index] = commit.derived.get(index, 0) + 1
-            gathered.append((index, self._evaluator.match(event)))
-        return gathered
-
-    async def _evaluate_pending(self, commit: _Commit) -> None:
-        """Give the events that wait longest their turn."""
-        waiting = await pending(commit.tx, MAX_DERIVED + 1)
-        turn = waiting[:MAX_DERIVED]
-        await forget_pending(commit.tx, [stored.position for stored in turn])
-        fresh: Sequence[tuple[int, Matched]] = [
-            (_NOBODY, self._matched_again(stored)) for stored in turn
-        ]
-        fresh = await self._advance(commit, fresh)
-        commit.backlog = len(waiting) > MAX_DERIVED
-        await self._evaluate(commit, fresh)
-
-    def _current(self, matched: Matched) -> Matched:
-        """The match, made again if the rules changed since."""
-        if matched.epoch == self._evaluator.epoch:
-            return matched
-        return self._matched_again(Stored(matched.position, matched.event))
-
-    def _matched_again(self, stored: Stored) -> Matched:
-        matched = self._evaluator.match(stored.event)
-        matched.position = stored.position
-        return matched
-
-
-def _note_duplicate(receipt: Receipt, before: Earlier, entry: Entry, *, again: bool) -> None:
-    same = before.digest == entry.digest
-    if not same:
-        receipt.reused.append(len(receipt.positions))
-    # Submitted again after an unknown outcome: that it is there means that it had worked.
-    receipt.positions.append(before.position if again and same else None)

@@ -13,9 +13,10 @@ from base.errors import ConflictError, UnavailableError
 from base.time import now
 from events import log
 from events.change import Change, Lane, Receipt
+from events.commit import MAX_DERIVED
 from events.evaluation import Matched
 from events.event import Event, Stored, derive
-from events.journal import MAX_DERIVED, Journal
+from events.journal import Journal
 from events.store import open_seen
 from events.tx import Tx
 from events.writer import Fault
