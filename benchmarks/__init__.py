@@ -1,0 +1,1 @@
+"""Figures with their limits: each is measured beside what would bound it, in the same run."""
