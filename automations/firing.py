@@ -20,6 +20,7 @@ from base.ids import derived_id
 from base.time import Micros, to_datetime
 from events.event import Event, derive
 from events.expression import Activation
+from triggers.sink import Fired
 
 Key = str | int | float | bool | list[Any] | None
 
@@ -40,29 +41,26 @@ class Firing:
     time: Micros
     count: int
     events: tuple[Event, ...]
+    depth: int
+    """Of what this firing causes: one more than its deepest event's."""
 
     @classmethod
-    def of(cls, event: Event, automation: str, revision: int, trigger: int, time: Micros) -> Firing:
-        """The firing of an `event` trigger."""
+    def of(cls, fired: Fired, revision: int, time: Micros) -> Firing:
         return cls(
-            id=firing_id(event, automation, trigger, None),
-            automation=automation,
+            id=firing_id(fired),
+            automation=fired.automation,
             revision=revision,
-            trigger=trigger,
-            key=None,
+            trigger=fired.trigger,
+            key=fired.key,
             time=time,
-            count=1,
-            events=(event,),
+            count=len(fired.events),
+            events=tuple(stored.event for stored in fired.events),
+            depth=fired.depth,
         )
 
     @property
     def event(self) -> Event:
         return self.events[-1]
-
-    @property
-    def depth(self) -> int:
-        """That of its deepest event; what the firing causes is one deeper."""
-        return max(event.depth for event in self.events)
 
     def action_id(self, number: int) -> str:
         """The id of the rule's action of this index, and its idempotency key."""
@@ -96,7 +94,7 @@ class Firing:
             action=action,
             correlationid=self.event.correlationid,
             causationid=self.event.id,
-            depth=self.depth + 1,
+            depth=self.depth,
             parameters=launch.parameters,
             tags=launch.tags,
             delay=launch.delay,
@@ -116,22 +114,25 @@ class Firing:
             id=derived_id(self.event.received, "emit", self.action_id(number)),
             crossing=True,
         )
-        event.depth = self.depth + 1
+        event.depth = self.depth
         if emission.time is not None:
             event.time = min(emission.time, now)
         return event
 
 
-def firing_id(event: Event, automation: str, trigger: int, key: Key) -> str:
-    """The id of the firing that this event completes.
+def firing_id(fired: Fired) -> str:
+    """The id of this firing: the same for the same rule, trigger, key, event and occasion.
 
-    The source takes part, for an event's id is unique only within it.
+    The event's source takes part, for an event's id is unique only within it.
     """
+    event = fired.last
+    occasion = () if fired.occasion is None else (fired.occasion,)
     return derived_id(
         event.received,
-        automation,
-        str(trigger),
-        orjson.dumps(key).decode(),
+        fired.automation,
+        str(fired.trigger),
+        orjson.dumps(fired.key).decode(),
         event.source,
         event.id,
+        *occasion,
     )

@@ -80,16 +80,6 @@ class EventTrigger:
                 error.place = f"{place}.event{(error.place or '').removeprefix(f'{place}.type')}"
             raise
 
-    def decide(self, event: Event) -> bool | Failure:
-        """Whether it fires on this event; a Failure is a no with its reason.
-
-        The index and `predicate` give the live service the same answer for many at once.
-        """
-        if not self.selector.matches(event.root()):
-            return False
-        predicate = self.selector.predicate
-        return True if predicate is None else predicate.holds(event)
-
     def normalised(self) -> dict[str, Any]:
         """The same for triggers that mean the same."""
         return {"event": self.selector.normalised()}
