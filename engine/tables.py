@@ -1,0 +1,146 @@
+"""The tables of the engine: flows, runs, what runs said and did, and the workers.
+
+Times are microseconds since the epoch; JSON is text.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Index, text
+from sqlmodel import Field, SQLModel
+
+from events.tables import big
+
+_WAITING = text("state IN ('scheduled', 'late', 'retrying')")
+_OWNED = text("state IN ('pending', 'running', 'cancelling')")
+_KEYED = text("idempotency_key IS NOT NULL")
+
+
+class FlowRow(SQLModel, table=True):
+    """A flow as it was last found. What was found stays when its file breaks or goes."""
+
+    __tablename__ = "flow"
+
+    name: str = Field(primary_key=True)
+    file: str
+    """Relative to the folder of the flows."""
+    function: str
+    content_hash: str
+    description: str | None
+    signature: str
+    """JSON: the parameters with name, kind, default and schema."""
+    tags: str
+    retries: int
+    retry_delays: str
+    """JSON: microseconds before each automatic attempt."""
+    timeout: int | None = Field(sa_column=big(nullable=True))
+    paused: bool = False
+    problem: str | None = None
+    """Why it cannot run now: its file is broken, or gone. Its runs wait."""
+    registered: int = Field(sa_column=big())
+    updated: int = Field(sa_column=big())
+
+
+class FlowFileRow(SQLModel, table=True):
+    """Each file of the flows' folder, and what is wrong with it."""
+
+    __tablename__ = "flow_file"
+
+    path: str = Field(primary_key=True)
+    content_hash: str
+    problem: str | None
+    line: int | None
+    at: int = Field(sa_column=big())
+
+
+class RunRow(SQLModel, table=True):
+    """A run, and where it stands. Written only through `engine/store.py`."""
+
+    __tablename__ = "run"
+    __table_args__ = (
+        Index("run_due", "due", "id", sqlite_where=_WAITING, postgresql_where=_WAITING),
+        Index("run_lease", "lease_until", sqlite_where=_OWNED, postgresql_where=_OWNED),
+        Index("run_flow", "flow", "id"),
+        Index(
+            "run_idempotency",
+            "flow",
+            "idempotency_key",
+            unique=True,
+            sqlite_where=_KEYED,
+            postgresql_where=_KEYED,
+        ),
+    )
+
+    id: str = Field(primary_key=True)
+    flow: str
+    state: str
+    attempt: int
+    revision: int
+    due: int = Field(sa_column=big())
+    scheduled: int = Field(sa_column=big())
+    started: int | None = Field(sa_column=big(nullable=True))
+    ended: int | None = Field(sa_column=big(nullable=True))
+    worker: str | None
+    lease_until: int | None = Field(sa_column=big(nullable=True))
+    retries: int
+    retried: int
+    retry_delays: str
+    parameters: str
+    tags: str
+    pool: str
+    message: str | None
+    code: str | None
+    result: str | None
+    automation: str | None
+    firing: str | None
+    action: str | None
+    idempotency_key: str | None
+    correlationid: str
+    depth: int
+    last_event: str | None
+
+
+class RunLogRow(SQLModel, table=True):
+    """A line a run said. `seq` rises within a run, with gaps between attempts."""
+
+    __tablename__ = "run_log"
+    __table_args__ = (Index("run_log_time", "time"),)
+
+    run: str = Field(primary_key=True)
+    seq: int = Field(sa_column=big(primary_key=True))
+    time: int = Field(sa_column=big())
+    level: int
+    logger: str
+    message: str
+    task: str | None
+
+
+class TaskRunRow(SQLModel, table=True):
+    """A task within a run, as it last reported."""
+
+    __tablename__ = "task_run"
+    __table_args__ = (Index("task_run_run", "run", "started"),)
+
+    id: str = Field(primary_key=True)
+    run: str
+    name: str
+    key: str
+    state: str
+    attempt: int
+    started: int = Field(sa_column=big())
+    ended: int | None = Field(sa_column=big(nullable=True))
+    message: str | None
+
+
+class WorkerRow(SQLModel, table=True):
+    """A worker process, and when it was last heard of."""
+
+    __tablename__ = "worker"
+
+    id: str = Field(primary_key=True)
+    host: str
+    pid: int
+    pool: str
+    slots: int
+    started: int = Field(sa_column=big())
+    seen: int = Field(sa_column=big())
+    state: str
