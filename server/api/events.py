@@ -1,0 +1,168 @@
+"""Events: taking them in, finding them, and following what came of them.
+
+`POST /api/events` is the hot path: decode, hand to the journal, wait for the commit, answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from aiohttp import web
+
+from base.database import Database
+from base.errors import EnsueError, NotFoundError, UnprocessableError
+from base.metrics import Metrics
+from base.time import now
+from events import log
+from events.change import Change, Receipt
+from events.codec import Decoded, decode, encode
+from events.event import Event
+from events.journal import Journal
+from events.seen import Seen
+from events.tx import Tx
+from server import parameter
+from server.cursor import seal, unseal
+from server.route import Call, Route, reply
+
+_LONG: Final = 256 << 10
+"""Bytes from which a body is parsed in a thread, so that nobody else waits."""
+_LIST: Final = "events"
+_JSON_HEADERS: Final = {"Server": "ensue", "Content-Type": "application/cloudevents+json"}
+
+
+class EventsApi:
+    def __init__(
+        self, journal: Journal, database: Database, seen: Seen, metrics: Metrics, *, page: int
+    ) -> None:
+        self._journal = journal
+        self._database = database
+        self._seen = seen
+        self._accepted = metrics.events_accepted.labels("api")
+        self._duplicates = metrics.events_duplicate.labels("api")
+        self._rejected = metrics.events_rejected
+        self._page = page
+
+    def routes(self) -> list[Route]:
+        return [
+            Route(
+                "POST",
+                "/api/events",
+                self.post,
+                "Take in events: one CloudEvent (structured or binary), a batch, or plain JSON "
+                "with at least a `type`. Answered when they, and all they set in motion, are stored.",
+                body="CloudEvent",
+                status=202,
+                answer="Accepted",
+                errors=(400, 408, 413, 415, 422, 503),
+            ),
+            Route(
+                "GET",
+                "/api/events",
+                self.list,
+                "The log, newest first.",
+                query=(
+                    parameter.text("type", "A glob on the type, such as `order.*`."),
+                    parameter.text("source", "A glob on the source."),
+                    parameter.text("subject", "The subject, exactly."),
+                    parameter.instant("since", "Not before this time."),
+                    parameter.instant("until", "Before this time."),
+                    parameter.text("correlationid", "The chain an event belongs to."),
+                    parameter.choice("order", "By position in the log.", "desc", "asc"),
+                    parameter.limit(self._page),
+                    parameter.CURSOR,
+                ),
+                answer="EventList",
+                errors=(400, 422),
+            ),
+            Route(
+                "GET",
+                "/api/events/{id}",
+                self.show,
+                "One event.",
+                answer="CloudEvent",
+                errors=(404,),
+            ),
+        ]
+
+    async def post(self, call: Call) -> web.Response:
+        try:
+            return reply(await self._submit(await self._decoded(call)), 202)
+        except EnsueError as error:
+            self._rejected.labels(error.code).inc()
+            raise
+
+    async def _decoded(self, call: Call) -> Decoded:
+        request = call.request
+        body = await call.bodies.read(request)
+        content_type = request.headers.get("Content-Type")
+        limit = call.bodies.limit
+        if len(body) < _LONG:
+            items = request.headers.items()
+            return decode(content_type, items, body, now=now(), max_bytes=limit)
+        headers = list(request.headers.items())
+        return await asyncio.to_thread(
+            decode, content_type, headers, body, now=now(), max_bytes=limit
+        )
+
+    async def _submit(self, decoded: Decoded) -> dict[str, object]:
+        events = decoded.events
+        settlement = _refuse_reused if decoded.batch else None
+        receipt = await self._journal.enqueue(Change(events, None, settlement))
+        if receipt.reused:
+            raise _reused(receipt)
+        accepted = 1 if len(events) == 1 and receipt.positions[0] is not None else 0
+        if len(events) > 1:
+            accepted = sum(position is not None for position in receipt.positions[: len(events)])
+        duplicates = len(events) - accepted
+        self._accepted.inc(accepted)
+        if duplicates:
+            self._duplicates.inc(duplicates)
+        return {
+            "accepted": accepted,
+            "duplicates": duplicates,
+            "ids": [event.id for event in events],
+        }
+
+    async def list(self, call: Call) -> web.Response:
+        given = dict(call.query)
+        limit = given.pop("limit", 100)
+        if cursor := given.pop("cursor", None):
+            (given["after"],) = unseal(_LIST, cursor, (int,))
+        async with self._database.reader() as session:
+            found = await log.find(session, log.Query(**given, limit=limit))
+        following = seal(_LIST, found[-1].position) if len(found) == limit else None
+        return reply({"items": [shown(one.event) for one in found], "next": following})
+
+    async def show(self, call: Call) -> web.Response:
+        event = await self.event(call.values["id"])
+        return web.Response(body=encode(event), headers=_JSON_HEADERS)
+
+    async def event(self, id_: str) -> Event:
+        """Raises NotFoundError."""
+        async with self._database.reader() as session:
+            stored = await log.by_id(session, self._seen, id_) if id_ else None
+        if stored is None:
+            raise NotFoundError(f"there is no event {id_[:100]!r}", code="event_unknown")
+        return stored.event
+
+
+def shown(event: Event) -> dict[str, object]:
+    """The event as JSON, in the structured format."""
+    return event.root()
+
+
+async def _refuse_reused(_: Tx, receipt: Receipt) -> None:
+    """A batch is taken as a whole or not at all."""
+    if receipt.reused:
+        raise _reused(receipt)
+
+
+def _reused(receipt: Receipt) -> UnprocessableError:
+    index = receipt.reused[0]
+    return UnprocessableError(
+        "this id was taken before by an event with another content",
+        code="id_reused",
+        place=f"$[{index}].id" if len(receipt.positions) > 1 else "$.id",
+        hint="an event that is new needs an id that is new",
+    )

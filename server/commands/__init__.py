@@ -1,0 +1,1 @@
+"""The commands of the server, one file each; loaded when they are called."""

@@ -1,0 +1,231 @@
+"""The HTTP server: connections with bounds, and one function from request to response.
+
+It stands on aiohttp's low-level server, because the way to a handler is the hot path: one
+dictionary look-up for `POST /api/events`, no middleware.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import socket
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from time import perf_counter
+from typing import Any, Final
+
+from aiohttp import web
+from prometheus_client import Histogram
+
+from base.errors import ConfigurationError, EnsueError, InvalidInputError
+from base.logs import logger
+from base.services import Service
+from server.body import Bodies
+from server.gate import Gate
+from server.problems import problem, unexpected
+from server.route import Call, Route, read_query
+from server.router import Router
+
+KEEPALIVE: Final = 75.0
+"""Seconds that an idle connection lives: longer than proxies keep theirs."""
+HEADERS: Final = 15.0
+"""Seconds within which a new connection must have sent a whole request head."""
+LINGER: Final = 2.0
+"""Seconds for which the rest of a refused body is read and dropped, so that the answer is read."""
+CONNECTIONS: Final = 4_096
+_RESERVED_FILES: Final = 128
+_DRAIN: Final = 10.0
+_BUSY: Final = (
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n"
+    b"Connection: close\r\n\r\n"
+)
+
+log = logger("http")
+
+
+class Http(Service):
+    """Serves routes on one address; ready when it listens."""
+
+    def __init__(
+        self,
+        router: Router,
+        gate: Gate,
+        bodies: Bodies,
+        *,
+        address: tuple[str, int],
+        seconds: Histogram,
+        connections: int | None = None,
+    ) -> None:
+        super().__init__("http")
+        self._router = router
+        self._gate = gate
+        self._bodies = bodies
+        self._address = address
+        self._timing = _Timing(seconds)
+        self._limit = connections or _connections()
+        self._server: _Server | None = None
+        self._listener: asyncio.Server | None = None
+        self.on_stop: Callable[[], None] = lambda: None
+        """Told when the server begins to stop: long answers should come to their end."""
+
+    @property
+    def url(self) -> str:
+        host, port = self._address
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+    @property
+    def connections(self) -> int:
+        return len(self._server.connections) if self._server else 0
+
+    async def open(self) -> None:
+        host, port = self._address
+        self._server = _Server(self._answer, limit=self._limit)
+        loop = asyncio.get_running_loop()
+        try:
+            self._listener = await loop.create_server(
+                self._server, host, port, backlog=1_024, reuse_address=True
+            )
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise ConfigurationError(
+                f"{host}:{port} cannot be listened on: {reason}",
+                code="address_in_use",
+                hint="stop what uses it, or take another --port",
+            ) from None
+        if not port:
+            self._address = (host, self._listener.sockets[0].getsockname()[1])
+
+    async def close(self) -> None:
+        """Listen no more, let requests that have begun come to their end, close the rest."""
+        self.on_stop()
+        if self._listener:
+            self._listener.close()
+        if self._server:
+            await asyncio.sleep(0)  # what was accepted just now becomes a request
+            self._server.pre_shutdown()
+            await self._server.shutdown(_DRAIN)
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        began = perf_counter()
+        route: Route | None = None
+        try:
+            route, values = self._router.find(request.method, request.raw_path)
+            self._gate.check(request, route)
+            query = read_query(route, request) if "?" in request.raw_path else {}
+            response = await route.handler(Call(request, route, values, self._bodies, query))
+        except EnsueError as error:
+            response = problem(error)
+        except ConnectionError:  # whoever asked is gone
+            response = web.Response(status=HTTPStatus.BAD_REQUEST)
+            response.force_close()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is answered and logged
+            response = unexpected(error, method=request.method, path=request.path)
+        self._timing.note(route, response.status, perf_counter() - began)
+        return response
+
+
+class _Timing:
+    """The histogram's children, found without formatting labels on each request."""
+
+    def __init__(self, seconds: Histogram) -> None:
+        self._seconds = seconds
+        self._children: dict[tuple[str, str, int], Any] = {}
+
+    def note(self, route: Route | None, status: int, seconds: float) -> None:
+        path, method = (route.path, route.method) if route else ("-", "-")
+        key = (path, method, status // 100)
+        child = self._children.get(key)
+        if child is None:
+            child = self._seconds.labels(path, method, f"{key[2]}xx")
+            self._children[key] = child
+        child.observe(seconds)
+
+
+class _Connection(web.RequestHandler):
+    """One connection: it has to send something in time, and errors of its own are problems too."""
+
+    __slots__ = ("_first",)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._first = asyncio.get_running_loop().call_later(HEADERS, self._silent)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._first.cancel()
+        super().connection_lost(exc)
+
+    def _silent(self) -> None:
+        if not self._request_count:
+            self.force_close()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,  # noqa: ARG002 - aiohttp's signature
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """What could not be read as HTTP at all."""
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            response = unexpected(exc or RuntimeError(message), method="-", path="-")
+        else:
+            reason = " ".join((message or "").split())[:200]
+            response = problem(InvalidInputError(f"this is not HTTP: {reason}", code="not_http"))
+        response.force_close()
+        return response
+
+
+class _Server(web.Server):
+    """Makes connections, up to a number of them."""
+
+    def __init__(
+        self,
+        handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+        *,
+        limit: int,
+    ) -> None:
+        super().__init__(handler)
+        self._limit = limit
+
+    def __call__(self) -> web.RequestHandler:
+        if len(self._connections) >= self._limit:
+            return _Refused()  # type: ignore[return-value]  # a protocol, which is all that is asked
+        return _Connection(
+            self,
+            loop=self._loop,
+            access_log=None,  # type: ignore[arg-type]  # none is wanted
+            keepalive_timeout=KEEPALIVE,
+            lingering_time=LINGER,
+            auto_decompress=False,
+        )
+
+
+class _Refused(asyncio.Protocol):
+    """One connection too many."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.WriteTransport)
+        transport.write(_BUSY)
+        transport.close()
+
+
+def _connections() -> int:
+    """How many connections the limit on open files leaves room for; the limit is raised first."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS + _RESERVED_FILES
+    if soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return max(16, min(CONNECTIONS, soft - _RESERVED_FILES))
+
+
+def free_port(host: str, port: int) -> bool:
+    """Whether one could listen there."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
