@@ -8,10 +8,14 @@ command of the server gets them on its path, and nobody else ever meets them.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from importlib.metadata import version
+from collections.abc import Callable, Mapping
+from functools import partial
+from importlib import import_module
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, cast
+
+if TYPE_CHECKING:
+    import click
 
 PATH: Final[Path] = next(
     place
@@ -21,12 +25,13 @@ PATH: Final[Path] = next(
 """The directory that holds the floors."""
 
 
-def commands() -> Mapping[str, tuple[str, str]]:
-    """The server's commands: name → (`module:attribute` of the click command, its short help).
+def commands() -> Mapping[str, tuple[Callable[[], click.Command], str]]:
+    """The server's commands by name: what loads one, and its help in a few words.
 
-    Nothing is imported for the list: `ensue --help` stays fast.
+    Each is `command` in the module of its name in `server.commands`; none is imported for
+    the list, so that `ensue --help` stays fast.
     """
-    return _COMMANDS
+    return {name: (partial(_load, name), words) for name, words in _COMMANDS.items()}
 
 
 def enter() -> None:
@@ -35,16 +40,17 @@ def enter() -> None:
         sys.path.insert(0, str(PATH))
 
 
-def server_version() -> str:
-    return version("ensue-server")
+def _load(name: str) -> click.Command:
+    enter()
+    return cast("click.Command", import_module(f"server.commands.{name}").command)
 
 
-_COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
-    "init": ("server.commands.init:command", "Make a project directory that works at once."),
-    "serve": ("server.commands.serve:command", "Serve a project directory."),
-    "lint": ("server.commands.lint:command", "Check rules and sources without a server."),
-    "test": ("server.commands.test:command", "Run the tests beside the rules."),
-    "schema": ("server.commands.schema:command", "Print the JSON Schema of rules, for editors."),
-    "db": ("server.commands.db:command", "Upgrade, back up or check the database."),
-    "doctor": ("server.commands.doctor:command", "Look for what is wrong with an installation."),
+_COMMANDS: Final = {
+    "init": "Make a project directory that works at once.",
+    "serve": "Serve a project directory.",
+    "lint": "Check rules and sources.",
+    "test": "Run the tests that stand beside the rules.",
+    "schema": "Print the JSON Schema of rules, for editors.",
+    "db": "The database: upgrade, back up.",
+    "doctor": "Look for what is wrong with an installation.",
 }

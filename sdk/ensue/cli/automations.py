@@ -1,0 +1,145 @@
+"""`ensue automations`: the rules, and what they did."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ensue.cli.client import segment
+from ensue.cli.inputs import JSON_METAVAR, json_value
+from ensue.cli.options import Session, client_command
+from ensue.cli.output import Output, state, styled
+from ensue.cli.paging import paged, read_page
+from ensue.cli.words import relative
+
+
+@click.group("automations")
+def command() -> None:
+    """Rules: list, show, pause, resume, fire."""
+
+
+@client_command("ls")
+@paged
+def ls(session: Session, **given: Any) -> None:
+    """List the automations, with what is wrong with them."""
+    items = read_page(session, "/api/automations", given, empty=_NOTHING)
+    output = session.output
+    if not items:
+        return
+    output.table(
+        ("NAME", "STATUS", "FIRINGS", "LAST", "ERRORS", "FROM"),
+        (
+            (
+                item["name"],
+                state(_status(item)),
+                str(item.get("firings", 0)),
+                relative(item.get("last_fired"), output.now),
+                str(item.get("errors") or ""),
+                _place(item),
+            )
+            for item in items
+        ),
+        whole=("NAME", "STATUS"),
+    )
+    for item in items:
+        _problem(output, item)
+
+
+_NOTHING = (
+    "No automations. A project directory has them in automations/*.yaml; "
+    "`ensue init` makes one that works."
+)
+
+
+@client_command("show")
+@click.argument("name")
+def show(session: Session, name: str) -> None:
+    """Show an automation: how it stands, and its definition."""
+    found = session.client.get(f"/api/automations/{segment(name)}")
+    output = session.output
+    if output.as_json:
+        output.json(found)
+        return
+    output.facts(
+        [
+            ("name", found["name"]),
+            ("description", found.get("description")),
+            ("status", state(_status(found))),
+            ("from", _place(found)),
+            ("revision", str(found.get("revision", ""))),
+            ("firings", str(found.get("firings", 0))),
+            ("last fired", relative(found.get("last_fired"), output.now)),
+            ("errors", str(found.get("errors") or "")),
+            ("last error", found.get("last_error")),
+        ]
+    )
+    _problem(output, found)
+    if found.get("definition"):
+        output.section("definition", found["definition"])
+
+
+@client_command("pause")
+@click.argument("name")
+def pause(session: Session, name: str) -> None:
+    """Stop an automation from firing until it is resumed."""
+    _steer(session, name, "pause", "paused")
+
+
+@client_command("resume")
+@click.argument("name")
+def resume(session: Session, name: str) -> None:
+    """Let a paused automation fire again."""
+    _steer(session, name, "resume", "active")
+
+
+@client_command("fire")
+@click.argument("name")
+@click.option(
+    "-e",
+    "--event",
+    type=json_value,
+    metavar=JSON_METAVAR,
+    help="The event to fire it with, as JSON.",
+)
+def fire(session: Session, name: str, event: object) -> None:
+    """Fire an automation now, whatever its trigger says."""
+    body = {} if event is None else {"event": event}
+    answer = session.client.post(f"/api/automations/{segment(name)}/fire", body)
+    output = session.output
+    if output.as_json:
+        output.json(answer)
+        return
+    output.say("fired", answer["firing"])
+    for run in answer.get("runs", []):
+        output.say("run", run)
+
+
+def _steer(session: Session, name: str, verb: str, now: str) -> None:
+    answer = session.client.post(f"/api/automations/{segment(name)}/{verb}")
+    if session.output.as_json:
+        session.output.json(answer)
+    else:
+        session.output.say(name, state(now))
+
+
+def _status(item: dict[str, Any]) -> str:
+    return "shadow" if item.get("shadow") and item["status"] == "active" else str(item["status"])
+
+
+def _place(item: dict[str, Any]) -> str:
+    file = item.get("file")
+    return (
+        f"{file}:{item['line']}" if file and item.get("line") else file or item.get("origin") or ""
+    )
+
+
+def _problem(output: Output, item: dict[str, Any]) -> None:
+    problem = item.get("problem")
+    if problem:
+        where = problem.get("place") or item["name"]
+        output.say(styled("invalid", "red"), f"{where}: {problem['message']}")
+
+
+for _command in (ls, show, pause, resume, fire):
+    command.add_command(_command)
