@@ -48,12 +48,21 @@ class Following:
         self._seen = 0
         self._state: str | None = None
         self._news: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._over = threading.Event()
 
     def to_the_end(self) -> dict[str, Any]:
         """The run, once it has ended and everything it wrote was handed on."""
         run = self._look()
         if run["state"] not in ENDED:
             threading.Thread(target=self._listen, args=(run["id"],), daemon=True).start()
+        try:
+            run = self._watched(run)
+        finally:
+            self._over.set()
+        self.read_lines()
+        return run
+
+    def _watched(self, run: dict[str, Any]) -> dict[str, Any]:
         looked = time.monotonic()
         while run["state"] not in ENDED:
             news = self._next_news()
@@ -63,7 +72,6 @@ class Following:
                 looked = time.monotonic()
             elif news:
                 self._announce(news, run)
-        self.read_lines()
         return run
 
     def read_lines(self) -> int:
@@ -96,11 +104,16 @@ class Following:
 
     def _listen(self, run: str) -> None:
         """In a thread: put the states that the stream tells of into the queue."""
+        query = {"type": "ensue.run.*", "subject": run}
         try:
-            for event in Stream(self._client, {"type": "ensue.run.*", "subject": run}):
+            for event in Stream(self._client, query, wait=self._wait):
                 self._news.put(event["type"].rpartition(".")[2])
         except (CommandError, ValueError, KeyError):
             return  # looking at intervals goes on
+
+    def _wait(self, seconds: float) -> None:
+        if self._over.wait(seconds):
+            raise CommandError("the run is over, and so is listening for it")
 
 
 class LogPrinter:
