@@ -43,6 +43,9 @@ class Firing:
     events: tuple[Event, ...]
     depth: int
     """Of what this firing causes: one more than its deepest event's."""
+    instant: Micros
+    """What the ids of all this carry: when its last event came in, or when somebody asked for
+    it once more."""
 
     @classmethod
     def of(cls, fired: Fired, revision: int, time: Micros) -> Firing:
@@ -56,6 +59,7 @@ class Firing:
             count=len(fired.events),
             events=tuple(stored.event for stored in fired.events),
             depth=fired.depth,
+            instant=_instant(fired),
         )
 
     @property
@@ -87,7 +91,7 @@ class Firing:
         """The run that the action of this index asks for."""
         action = self.action_id(number)
         return RunRequest(
-            id=derived_id(self.event.received, action),
+            id=derived_id(self.instant, action),
             flow=launch.flow,
             automation=self.automation,
             firing=self.id,
@@ -111,7 +115,7 @@ class Firing:
             at=now,
             subject=emission.subject,
             data=emission.data,
-            id=derived_id(self.event.received, "emit", self.action_id(number)),
+            id=derived_id(self.instant, "emit", self.action_id(number)),
             crossing=True,
         )
         event.depth = self.depth
@@ -126,9 +130,9 @@ def firing_id(fired: Fired) -> str:
     The event's source takes part, for an event's id is unique only within it.
     """
     event = fired.last
-    occasion = () if fired.occasion is None else (fired.occasion,)
+    occasion = () if fired.occasion is None else (fired.occasion.id,)
     return derived_id(
-        event.received,
+        _instant(fired),
         fired.automation,
         str(fired.trigger),
         orjson.dumps(fired.key).decode(),
@@ -136,3 +140,7 @@ def firing_id(fired: Fired) -> str:
         event.id,
         *occasion,
     )
+
+
+def _instant(fired: Fired) -> Micros:
+    return fired.last.received if fired.occasion is None else fired.occasion.at

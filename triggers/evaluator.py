@@ -24,7 +24,7 @@ from events.tx import Tx
 from triggers.event_trigger import EventTrigger
 from triggers.index import Index
 from triggers.selector import Failure
-from triggers.sink import Fired, FiringSink, Trouble
+from triggers.sink import Fired, FiringSink, Occasion, Trouble
 
 LOOPED: Final = "ensue.automation.looped"
 """The type of the event that tells of a chain that was cut."""
@@ -39,7 +39,7 @@ class Listener:
     trigger: EventTrigger
     max_depth: int
 
-    def fired(self, stored: Stored, *, occasion: str | None = None) -> Fired:
+    def fired(self, stored: Stored, *, occasion: Occasion | None = None) -> Fired:
         deep = stored.event.depth >= self.max_depth
         return Fired(self.automation, self.number, None, (stored,), deep, occasion)
 
@@ -83,7 +83,7 @@ class TriggerEvaluator:
 
 
 def decided(
-    matched: Sequence[Matched], now: Micros, *, occasion: str | None = None
+    matched: Sequence[Matched], now: Micros, *, occasion: Occasion | None = None
 ) -> tuple[list[Fired], list[Trouble]]:
     """What fires on these events, in order, and what could not be decided."""
     turns: dict[Listener, list[Stored]] = {}

@@ -12,6 +12,14 @@ from events.tx import Tx
 
 
 @dataclass(frozen=True, slots=True)
+class Occasion:
+    """Somebody asked for it: a replay, or a firing by hand. Part of the firing's identity."""
+
+    id: str
+    at: Micros
+
+
+@dataclass(frozen=True, slots=True)
 class Fired:
     """A trigger that fired, and on what.
 
@@ -19,8 +27,7 @@ class Fired:
     `events` took part, in event-time order; the last is the one the firing goes by, and
     positions are 0 where an event is stored only with the firing itself. `too_deep` says that
     the chain is at the rule's bound: to be told, not to be acted upon. `occasion` sets apart
-    what is made to fire once more (the id of a replay, or of a firing by hand) from the firing
-    that the same events led to by themselves.
+    what is made to fire once more from the firing that the same events led to by themselves.
     """
 
     automation: str
@@ -28,7 +35,7 @@ class Fired:
     key: Any
     events: tuple[Stored, ...]
     too_deep: bool = False
-    occasion: str | None = None
+    occasion: Occasion | None = None
 
     @property
     def last(self) -> Event:

@@ -1,0 +1,105 @@
+"""The rules at work: which there are, and which of them listen.
+
+A rule changes in a transaction of the journal and takes effect with its commit: what the change
+leaves is *staged* under the id of an event that it derived, and switched over, in one step,
+when the journal says that this event is committed and before it begins another transaction.
+So every transaction sees the rules of all transactions before it, and one whole set of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from automations.rule import Rule
+from events.event import Stored
+from triggers.evaluator import Listener, TriggerEvaluator
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A rule as it stands."""
+
+    rule: Rule
+    revision: int
+    paused: bool = False
+
+    @property
+    def listens(self) -> bool:
+        return self.rule.enabled and not self.paused
+
+
+Changes = Mapping[str, Live | None]
+"""By name, what a rule is now; None for one that is gone."""
+
+
+class Ruleset:
+    """All good rules by name, kept in step with the evaluator that listens for them."""
+
+    def __init__(self) -> None:
+        self._live: dict[str, Live] = {}
+        self._listeners: dict[str, tuple[Listener, ...]] = {}
+        self._staged: dict[str, Changes] = {}
+        self._evaluator: TriggerEvaluator | None = None
+
+    def serve(self, evaluator: TriggerEvaluator) -> None:
+        """Let this evaluator listen for the rules from now on. Called once."""
+        self._evaluator = evaluator
+        evaluator.change((), [one for listeners in self._listeners.values() for one in listeners])
+
+    def __iter__(self) -> Iterator[Live]:
+        return iter(self._live.values())
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def get(self, name: str) -> Live | None:
+        return self._live.get(name)
+
+    def listeners(self, name: str) -> tuple[Listener, ...]:
+        """The rule's triggers at work; none while it is paused or disabled."""
+        return self._listeners.get(name, ())
+
+    def switch(self, changes: Changes) -> None:
+        """Take these changes over, at once."""
+        gone: list[Listener] = []
+        come: list[Listener] = []
+        for name, live in changes.items():
+            gone += self._listeners.pop(name, ())
+            self._live.pop(name, None)
+            if live is None:
+                continue
+            self._live[name] = live
+            if live.listens:
+                self._listeners[name] = _listeners(live.rule)
+                come += self._listeners[name]
+        if self._evaluator is not None and (gone or come):
+            self._evaluator.change(gone, come)
+
+    def stage(self, event: str, changes: Changes) -> None:
+        """Switch when the event of this id is committed."""
+        self._staged[event] = changes
+
+    def discard(self, event: str) -> None:
+        """Forget what was staged under this event, where it still is."""
+        self._staged.pop(event, None)
+
+    def is_staged(self, event: str) -> bool:
+        """Whether it waits for a commit that has not been seen."""
+        return event in self._staged
+
+    def committed(self, stored: Sequence[Stored]) -> None:
+        """The journal's word that these are on disk; subscribe this to it."""
+        if not self._staged:
+            return
+        for one in stored:
+            changes = self._staged.pop(one.event.id, None)
+            if changes is not None:
+                self.switch(changes)
+
+
+def _listeners(rule: Rule) -> tuple[Listener, ...]:
+    return tuple(
+        Listener(rule.name, number, trigger, rule.max_depth)
+        for number, trigger in enumerate(rule.triggers)
+    )

@@ -1,0 +1,241 @@
+"""The verbs of rules and firings on the database, each inside the journal's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from automations.rule import Rule
+from automations.tables import AppliedRow, AutomationRow, FiringRow
+from base.time import Micros
+from events.tx import InsertSpec, Tx
+
+_FIRING = InsertSpec(FiringRow)
+_APPLIED = InsertSpec(AppliedRow)
+_RULE = InsertSpec(AutomationRow)
+_TALLY = {
+    "sqlite": (
+        "(SELECT json_extract(value, '$.name') AS name, json_extract(value, '$.firings') AS firings,"
+        " json_extract(value, '$.errors') AS errors,"
+        " json_extract(value, '$.last_error') AS last_error FROM json_each($1))"
+    ),
+    "postgresql": (
+        "(SELECT * FROM json_to_recordset(CAST(CAST($1 AS text) AS json))"
+        " AS r(name text, firings bigint, errors bigint, last_error text))"
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """Which file, and line of it, brought a rule."""
+
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with the newest content of a rule."""
+
+    message: str
+    code: str
+    place: str | None = None
+    hint: str | None = None
+
+    def to_json(self) -> str:
+        told = {
+            "message": self.message,
+            "code": self.code,
+            "place": self.place,
+            "hint": self.hint,
+        }
+        return orjson.dumps(told).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What the database holds of a rule, as far as changing it needs to know."""
+
+    name: str
+    revision: int
+    origin: str
+    file: str | None
+    line: int | None
+    digest: str
+    trigger_digest: str
+    is_good: bool
+    """Whether there is a definition; without one it never was in order."""
+    problem: str | None
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one round adds to a rule's figures."""
+
+    firings: int = 0
+    errors: int = 0
+    last_error: str | None = None
+
+
+async def record_firings(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Rows in the order of `FiringRow`. One that exists already fails the transaction."""
+    await tx.insert(_FIRING, rows)
+
+
+async def tally(tx: Tx, tallies: dict[str, Tally]) -> None:
+    """Add to the figures of these rules, in one statement."""
+    if not tallies:
+        return
+    given = [
+        {"name": name, "firings": t.firings, "errors": t.errors, "last_error": t.last_error}
+        for name, t in tallies.items()
+    ]
+    await tx.execute(
+        "UPDATE automation SET firings = automation.firings + t.firings,"
+        " last_fired = CASE WHEN t.firings > 0 THEN CAST($2 AS BIGINT)"
+        " ELSE automation.last_fired END,"
+        " errors = automation.errors + t.errors,"
+        " last_error = coalesce(t.last_error, automation.last_error)"
+        f" FROM {_TALLY[tx.dialect]} AS t WHERE automation.name = t.name",
+        orjson.dumps(given).decode(),
+        tx.now,
+    )
+
+
+async def known(tx: Tx, ids: Sequence[str]) -> set[str]:
+    """Which of these firings are recorded."""
+    rows = await tx.fetch(f"SELECT id FROM firing WHERE id {tx.any(1, 'text')}", list(ids))
+    return {row[0] for row in rows}
+
+
+async def pause(tx: Tx, name: str, reason: str) -> bool:
+    """False where it is paused already, or gone."""
+    sql = "UPDATE automation SET paused = TRUE, pause_reason = $2 WHERE name = $1 AND NOT paused"
+    return await tx.execute(sql, name, reason) > 0
+
+
+async def resume(tx: Tx, name: str) -> bool:
+    """False where it is not paused, or gone."""
+    sql = "UPDATE automation SET paused = FALSE, pause_reason = NULL WHERE name = $1 AND paused"
+    return await tx.execute(sql, name) > 0
+
+
+async def saved(tx: Tx) -> dict[str, Saved]:
+    """All rules, by name."""
+    rows = await tx.fetch(
+        "SELECT name, revision, origin, file, line, digest, trigger_digest,"
+        " definition IS NOT NULL, problem FROM automation"
+    )
+    return {row[0]: Saved(*row) for row in rows}
+
+
+async def add(tx: Tx, rule: Rule, origin: str, brought: Brought | None) -> None:
+    """Insert a rule that was not there."""
+    await tx.insert(_RULE, [_row(rule.name, origin, brought, tx.now, rule=rule)])
+
+
+async def add_problem(tx: Tx, name: str, origin: str, brought: Brought, problem: Problem) -> None:
+    """Insert what should be a rule and never was in order, so that it can be seen."""
+    await tx.insert(_RULE, [_row(name, origin, brought, tx.now, problem=problem)])
+
+
+async def change(
+    tx: Tx, rule: Rule, origin: str, brought: Brought | None, *, revision: int
+) -> None:
+    """Give a rule its new definition; what it counted stays, and it stays paused if it was."""
+    await tx.execute(
+        "UPDATE automation SET revision = $2, origin = $3, file = $4, line = $5,"
+        " definition = $6, digest = $7, trigger_digest = $8, enabled = $9, shadow = $10,"
+        " updated = $11, problem = NULL WHERE name = $1",
+        rule.name,
+        revision,
+        origin,
+        brought.file if brought else None,
+        brought.line if brought else None,
+        orjson.dumps(rule.definition).decode(),
+        rule.digest,
+        rule.trigger_digest,
+        rule.enabled,
+        rule.shadow,
+        tx.now,
+    )
+
+
+async def place(tx: Tx, name: str, origin: str, brought: Brought | None) -> None:
+    """The definition is what it was; where it stands is not, or it is in order again."""
+    await tx.execute(
+        "UPDATE automation SET origin = $2, file = $3, line = $4, problem = NULL WHERE name = $1",
+        name,
+        origin,
+        brought.file if brought else None,
+        brought.line if brought else None,
+    )
+
+
+async def set_problem(tx: Tx, name: str, problem: Problem) -> None:
+    """The newest content is no good; the definition stays."""
+    await tx.execute("UPDATE automation SET problem = $2 WHERE name = $1", name, problem.to_json())
+
+
+async def remove(tx: Tx, names: Iterable[str]) -> None:
+    await tx.execute(f"DELETE FROM automation WHERE name {tx.any(1, 'text')}", list(names))
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A content that an instance applied, and when."""
+
+    instance: str
+    digest: str
+    at: Micros
+
+
+async def applied(tx: Tx, origin: str) -> list[Applied]:
+    """What was applied for an origin, the latest first."""
+    rows = await tx.fetch(
+        "SELECT instance, digest, at FROM applied WHERE origin = $1 ORDER BY at DESC LIMIT 1000",
+        origin,
+    )
+    return [Applied(*row) for row in rows]
+
+
+async def note_applied(tx: Tx, origin: str, instance: str, digest: str) -> None:
+    """This content is now the latest of this instance."""
+    await tx.execute(
+        "DELETE FROM applied WHERE origin = $1 AND instance = $2 AND digest = $3",
+        origin,
+        instance,
+        digest,
+    )
+    await tx.insert(_APPLIED, [(origin, instance, digest, tx.now)])
+
+
+def _row(
+    name: str,
+    origin: str,
+    brought: Brought | None,
+    now: Micros,
+    *,
+    rule: Rule | None = None,
+    problem: Problem | None = None,
+) -> tuple[Any, ...]:
+    row = AutomationRow(
+        name=name,
+        revision=1 if rule else 0,
+        origin=origin,
+        file=brought.file if brought else None,
+        line=brought.line if brought else None,
+        definition=orjson.dumps(rule.definition).decode() if rule else None,
+        digest=rule.digest if rule else "",
+        trigger_digest=rule.trigger_digest if rule else "",
+        enabled=rule.enabled if rule else False,
+        shadow=rule.shadow if rule else False,
+        created=now,
+        updated=now,
+        problem=problem.to_json() if problem else None,
+    )
+    return tuple(getattr(row, column) for column in _RULE.columns)
