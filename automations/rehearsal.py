@@ -1,0 +1,250 @@
+"""A rule's tests, run on a virtual clock: what `ensue test` shows.
+
+The rule is alone, and everything that decides is what decides in the live service: the
+index and `where` say whether it fires, the actions render themselves. Events it emits are
+fed back at the same instant, one level deeper. Runs are not simulated, whether their flows
+exist does not matter, nor does whether the rule is enabled or in shadow. The clock stops at
+the last entry of `given`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, assert_never
+
+import orjson
+
+from automations.action import Action
+from automations.call_action import Call, CallAction
+from automations.comparison import Deed, Row, compare
+from automations.emit_action import Emission, EmitAction
+from automations.firing import Firing
+from automations.outcome import ActionFailure, Skipped
+from automations.rehearsal_case import Case
+from automations.rule import Rule
+from automations.run_action import Launch, RunAction
+from base.fields import Complaints
+from base.place import within
+from base.time import SECOND, Micros
+from events.evaluation import Matched
+from events.event import Event
+from events.tx import Tx
+from triggers.evaluator import Listener, TriggerEvaluator, decided
+from triggers.sink import Fired, Trouble
+
+MINUTE: Micros = 60 * SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Something on the timeline: an event that was given or emitted, or what it met.
+
+    `unanswered` is a `where` without an answer, `looped` a chain cut at `max_depth`,
+    `breaker` a rule that fired too often, `passes` time going by.
+    """
+
+    at: Micros
+    kind: Literal[
+        "given", "emitted", "passes", "duplicate", "fired", "unanswered", "looped", "breaker"
+    ]
+    event: Event | None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A test that was run. `rows` are expected and actual side by side, in order."""
+
+    automation: str
+    name: str
+    place: str
+    timeline: tuple[Moment, ...]
+    rows: tuple[Row, ...]
+
+    @property
+    def passed(self) -> bool:
+        return all(row.agrees for row in self.rows)
+
+
+def cases(rule: Rule) -> tuple[Case, ...]:
+    """The tests beside a rule. Raises FormError with all that is wrong in them."""
+    complaints = Complaints("test_invalid")
+    found = [
+        Case.parse(form, within("tests", number), complaints)
+        for number, form in enumerate(rule.tests)
+    ]
+    complaints.raise_any()
+    return tuple(found)
+
+
+def rehearse(rule: Rule, variables: Mapping[str, Any] | None = None) -> tuple[Result, ...]:
+    """Runs the rule's tests. `variables` are the settings' `vars`.
+
+    Raises FormError for tests that cannot be read.
+    """
+    return tuple(_Stage(rule, dict(variables or {}), case).run() for case in cases(rule))
+
+
+class _NoSink:
+    """A rehearsal asks the evaluator what fires, and commits nothing."""
+
+    async def fire(
+        self,
+        tx: Tx,  # noqa: ARG002 - the protocol's
+        fired: Sequence[Fired],  # noqa: ARG002 - the protocol's
+        troubles: Sequence[Trouble] = (),  # noqa: ARG002 - the protocol's
+    ) -> list[Event]:
+        raise AssertionError("a rehearsal has no transaction")
+
+
+class _Stage:
+    """One test being run."""
+
+    def __init__(self, rule: Rule, variables: dict[str, Any], case: Case) -> None:
+        self._rule = rule
+        self._variables = variables
+        self._case = case
+        self._evaluator = TriggerEvaluator(_NoSink())
+        self._evaluator.change(
+            (),
+            [
+                Listener(rule.name, number, trigger, rule.max_depth)
+                for number, trigger in enumerate(rule.triggers)
+            ],
+        )
+        self._seen: set[tuple[str, str]] = set()
+        self._position = 0
+        self._fired_at: deque[Micros] = deque()
+        self._paused = False
+        self._timeline: list[Moment] = []
+        self._deeds: list[Deed] = []
+
+    def run(self) -> Result:
+        for given in self._case.given:
+            if given.event is None:
+                self._note(given.at, "passes", None)
+                continue
+            arrivals: deque[tuple[Literal["given", "emitted"], Event]] = deque()
+            arrivals.append(("given", given.event))
+            while arrivals:
+                how, event = arrivals.popleft()
+                emitted = self._arrive(given.at, how, event)
+                arrivals.extend(("emitted", one) for one in emitted)
+        return Result(
+            automation=self._rule.name,
+            name=self._case.name,
+            place=self._case.place,
+            timeline=tuple(self._timeline),
+            rows=compare(self._case.expected, self._deeds),
+        )
+
+    def _note(self, at: Micros, kind: Any, event: Event | None, note: str = "") -> None:
+        self._timeline.append(Moment(at, kind, event, note))
+
+    def _arrive(self, at: Micros, how: Literal["given", "emitted"], event: Event) -> list[Event]:
+        """Evaluates one event; the events that this emits."""
+        if (event.source, event.id) in self._seen:
+            self._note(at, "duplicate", event)
+            return []
+        self._seen.add((event.source, event.id))
+        self._note(at, how, event)
+        self._position += 1
+        matched = self._evaluator.match(event)
+        placed = Matched(event, matched.hits, matched.epoch, self._position)
+        fired, troubles = decided([placed], self._case.start + at)
+        for trouble in troubles:
+            self._note(at, "unanswered", event, trouble.message)
+        return [emitted for one in fired for emitted in self._fire(at, one)]
+
+    def _fire(self, at: Micros, fired: Fired) -> list[Event]:
+        event = fired.last
+        if fired.too_deep:
+            self._note(at, "looped", event, f"depth {event.depth} of {self._rule.max_depth}")
+            return []
+        if self._breaks(at):
+            self._note(at, "breaker", event, f"more than {self._rule.breaker} firings a minute")
+            return []
+        now = self._case.start + at
+        firing = Firing.of(fired, 1, now)
+        self._note(at, "fired", event)
+        activation = firing.activation(self._rule, self._variables, now)
+        emitted = []
+        for number, action in enumerate(self._rule.actions):
+            rendered = action.render(activation)
+            if isinstance(rendered, Emission):
+                event = firing.emitted(number, rendered, now)
+                emitted.append(event)
+                self._deeds.append(Deed("emit", event.type, at, _event_fields(event)))
+            elif not isinstance(rendered, Skipped):
+                self._deeds.append(_deed(action, rendered, at))
+        return emitted
+
+    def _breaks(self, at: Micros) -> bool:
+        """Whether the rule fires too often; it stays paused then."""
+        while self._fired_at and self._fired_at[0] < at - MINUTE:
+            self._fired_at.popleft()
+        self._paused = self._paused or len(self._fired_at) >= self._rule.breaker
+        self._fired_at.append(at)
+        return self._paused
+
+
+def _deed(action: Action, rendered: Launch | Call | ActionFailure, at: Micros) -> Deed:
+    match rendered:
+        case ActionFailure():
+            return Deed(action.kind, _target(action), at, {}, rendered.code, rendered.message)
+        case Launch():
+            return Deed("run", rendered.flow, at, _launch_fields(rendered))
+        case Call():
+            return Deed("call", rendered.url, at, _call_fields(rendered))
+        case _:
+            assert_never(rendered)
+
+
+def _target(action: Action) -> str:
+    """What a failed action was about, as the rule spells it."""
+    match action.deed:
+        case RunAction():
+            return action.deed.flow
+        case EmitAction():
+            return str(action.deed.type.source)
+        case CallAction():
+            return str(action.deed.url.source)
+        case _:
+            assert_never(action.deed)
+
+
+def _launch_fields(launch: Launch) -> dict[str, Any]:
+    return {
+        "with": dict(launch.parameters),
+        "tags": list(launch.tags),
+        "delay": launch.delay,
+        "pool": launch.pool,
+        "idempotency_key": launch.idempotency_key,
+    }
+
+
+def _event_fields(event: Event) -> dict[str, Any]:
+    root = event.root()
+    return {name: root[name] for name in ("source", "subject", "data", "time") if name in root}
+
+
+def _call_fields(call: Call) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "method": call.method,
+        "headers": {
+            name: value if isinstance(value, str) else value.to_json()
+            for name, value in call.headers
+        },
+    }
+    if call.body is not None:
+        fields["body"] = _body(call.body)
+    return fields
+
+
+def _body(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return body.decode()
