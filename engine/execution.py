@@ -57,7 +57,7 @@ class Means:
     journal: Journal
     recorder: Recorder
     launcher: ProcessLauncher
-    folder: Path
+    directory: Path
     spawn: Callable[[Any, str], Any]
     grace: float
     """Seconds between asking a process to stop and killing it."""
@@ -174,7 +174,7 @@ class Execution:
         return {
             "v": 1,
             "type": "run",
-            "folder": str(self._means.folder),
+            "directory": str(self._means.directory),
             "file": flow.file,
             "function": flow.function,
             "run": {

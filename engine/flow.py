@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -13,62 +13,38 @@ from base.time import Micros
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
-    """One parameter of a flow. `schema` is JSON Schema; None where nothing is known of it."""
-
-    name: str
-    required: bool
-    schema: Mapping[str, Any] | None = None
-    default: Any = None
-
-
-@dataclass(frozen=True, slots=True)
 class Signature:
-    """What a flow takes. `open_ended` flows take any further name (`**kwargs`)."""
+    """What a flow takes, as the JSON Schema of an object."""
 
-    parameters: tuple[Parameter, ...] = ()
-    open_ended: bool = False
+    schema: Mapping[str, Any] = field(default_factory=dict)
 
     def faults(self, given: Mapping[str, Any]) -> list[str]:
         """What is wrong with the names given; their values are judged in the run's own process."""
-        known = {parameter.name for parameter in self.parameters}
-        missing = [p.name for p in self.parameters if p.required and p.name not in given]
-        unknown = [] if self.open_ended else sorted(set(given) - known)
+        known = self.schema.get("properties", {})
+        missing = [name for name in self.schema.get("required", ()) if name not in given]
+        closed = self.schema.get("additionalProperties", True) is False
+        unknown = sorted(set(given) - set(known)) if closed else []
         return [f"{name} is missing" for name in missing] + [
             f"{name} is not a parameter{meant(name, known)}" for name in unknown
         ]
 
     def to_json(self) -> str:
-        return orjson.dumps(
-            {
-                "open_ended": self.open_ended,
-                "parameters": [
-                    {
-                        "name": p.name,
-                        "required": p.required,
-                        "schema": p.schema,
-                        "default": p.default,
-                    }
-                    for p in self.parameters
-                ],
-            }
-        ).decode()
+        return orjson.dumps(self.schema).decode()
 
     @classmethod
     def from_json(cls, text: str) -> Signature:
-        value = orjson.loads(text)
-        return cls(tuple(Parameter(**p) for p in value["parameters"]), value["open_ended"])
+        return cls(orjson.loads(text))
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """A flow that was found in a file. `file` is relative to the folder of the flows."""
+    """A flow that was found in a file. `file` is relative to the project directory."""
 
     name: str
     file: str
     function: str
     content_hash: str
-    signature: Signature = Signature()
+    signature: Signature = field(default_factory=Signature)
     description: str | None = None
     tags: tuple[str, ...] = ()
     retries: int = 0

@@ -31,12 +31,14 @@ class ProcessLauncher(Service):
     could take their runs.
     """
 
-    def __init__(self, flows: Path, *, python: str | None = None, patience: float | None) -> None:
+    def __init__(
+        self, directory: Path, *, python: str | None = None, patience: float | None
+    ) -> None:
         super().__init__("launcher")
         self.up = asyncio.Event()
         self.problem: str | None = None
         self.on_up: Callable[[], None] = lambda: None
-        self._flows = flows
+        self._directory = directory
         self._python = python
         self._patience = patience
         self._zygote: ZygoteClient | None = None
@@ -44,10 +46,14 @@ class ProcessLauncher(Service):
     @property
     def python(self) -> str:
         """The interpreter of the flows: their own environment where they have one."""
-        own = self._flows / ".venv" / "bin" / "python"
+        own = self._directory / "flows" / ".venv" / "bin" / "python"
         if own.exists():
             return str(own)
         return self._python or sys.executable
+
+    @property
+    def server_pid(self) -> int | None:
+        return self._zygote.pid if self._zygote else None
 
     async def launch(self, name: str, fds: Sequence[int]) -> Process:
         """A fresh process that holds these descriptors. Raises LaunchError; then no code ran."""
@@ -70,7 +76,7 @@ class ProcessLauncher(Service):
         while not self.stopping.is_set():
             try:
                 zygote = await ZygoteClient.start(
-                    self.python, environment(), self._folder(), patience=self._patience
+                    self.python, environment(), self._directory, patience=self._patience
                 )
             except EnsueError as error:
                 self.problem = error.message
@@ -94,9 +100,6 @@ class ProcessLauncher(Service):
         while not (self.stopping.is_set() or zygote.dead.done()):
             zygote.dead.add_done_callback(lambda _: self.wake())
             await self.pause(3_600)
-
-    def _folder(self) -> Path:
-        return self._flows if self._flows.is_dir() else Path("/")
 
 
 def environment(base: Mapping[str, str] | None = None) -> dict[str, str]:

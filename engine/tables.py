@@ -22,12 +22,12 @@ class FlowRow(SQLModel, table=True):
 
     name: str = Field(primary_key=True)
     file: str
-    """Relative to the folder of the flows."""
+    """Relative to the project directory."""
     function: str
     content_hash: str
     description: str | None
     signature: str
-    """JSON: the parameters with name, kind, default and schema."""
+    """The JSON Schema of its parameters."""
     tags: str
     retries: int
     retry_delays: str
@@ -40,15 +40,15 @@ class FlowRow(SQLModel, table=True):
     updated: int = Field(sa_column=big())
 
 
-class FlowFileRow(SQLModel, table=True):
-    """Each file of the flows' folder, and what is wrong with it."""
+class FlowProblemRow(SQLModel, table=True):
+    """What discovery found wrong with the flow files the last time."""
 
-    __tablename__ = "flow_file"
+    __tablename__ = "flow_problem"
 
-    path: str = Field(primary_key=True)
-    content_hash: str
-    problem: str | None
-    line: int | None
+    file: str = Field(primary_key=True)
+    line: int = Field(primary_key=True)
+    """0 where it is not known."""
+    message: str
     at: int = Field(sa_column=big())
 
 

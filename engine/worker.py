@@ -72,7 +72,7 @@ class WorkerOptions:
 
 
 class Worker(Service):
-    """Runs the flows of a folder. Start it after the recorder and the launcher."""
+    """Runs the flows of a project directory. Start it after the recorder and the launcher."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Worker(Service):
         recorder: Recorder,
         launcher: ProcessLauncher,
         flows: Callable[[], Mapping[str, Flow]],
-        folder: Path,
+        directory: Path,
         options: WorkerOptions,
     ) -> None:
         super().__init__("worker")
@@ -92,7 +92,7 @@ class Worker(Service):
         self._options = options
         self._lease: Micros = round(options.lease * SECOND)
         self._means = Means(
-            journal, recorder, launcher, folder, spawn=self._assist, grace=options.grace
+            journal, recorder, launcher, directory, spawn=self._assist, grace=options.grace
         )
         self._active: dict[str, Execution] = {}
         self._unsubscribe: Callable[[], None] | None = None

@@ -121,6 +121,10 @@ class ZygoteClient:
             raise LaunchError(f"the fork server of {python} did not start: {await client.stop()}")
         return client
 
+    @property
+    def pid(self) -> int:
+        return self._server.pid
+
     async def launch(
         self,
         name: str,

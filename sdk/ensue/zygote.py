@@ -5,7 +5,7 @@ has them takes a few milliseconds. The worker starts one of these for each inter
 speaks to it over a socket inherited as `--fd`:
 
     worker → zygote   a 4-byte length and JSON
-      {"op": "launch", "id", "cwd", "environment"}   with three file descriptors:
+      {"op": "launch", "id", "environment"}          with three file descriptors:
                                                      the run's channel, its stdout, its stderr
       {"op": "signal", "id", "signal"}               to the run's whole process group
       {"op": "renew"}                                the worker's leases hold
@@ -189,7 +189,7 @@ class Zygote:
             os.dup2(stderr, 2)
             os.close(stdout)
             os.close(stderr)
-            code = child.main(socket.socket(fileno=channel), request)
+            code = child.main(socket.socket(fileno=channel), request["environment"])
         except BaseException:  # noqa: BLE001 - the last frame of the process: it goes to its stderr
             sys.excepthook(*sys.exc_info())
         finally:
