@@ -124,20 +124,30 @@ def run_program(args: Sequence[str]) -> int:
     """Run one command; the exit code. Nothing is raised."""
     try:
         _refuse_secrets(args)
-        result = program().main(list(args), prog_name="ensue", standalone_mode=False)
+        code = _invoke(program(), args)
         sys.stdout.flush()
     except BrokenPipeError:
         return _reader_gone()
-    except SystemExit as end:
-        # click turns a closed pipe into exit(1) and a line of its own making
-        return _reader_gone() if isinstance(end.__context__, BrokenPipeError) else _code(end.code)
+    except click.exceptions.Exit as end:
+        return end.exit_code
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
     except click.ClickException as error:
         error.show()
         return error.exit_code
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else FAILED if end.code else OK
     except Exception as error:  # noqa: BLE001 - the last frame: whatever it is, no traceback
         return _explain(error, args)
+    return code
+
+
+def _invoke(root: Program, args: Sequence[str]) -> int:
+    """As click's own `main`, which would take a closed pipe for a failure."""
+    if "_ENSUE_COMPLETE" in os.environ:
+        root.main(list(args), prog_name="ensue")  # a shell asks for completions
+    with root.make_context("ensue", list(args)) as context:
+        result = root.invoke(context)
     return result if isinstance(result, int) else OK
 
 
@@ -184,10 +194,6 @@ def _reader_gone() -> int:
     os.dup2(devnull, sys.stdout.fileno())
     os.close(devnull)
     return OK
-
-
-def _code(code: object) -> int:
-    return code if isinstance(code, int) else OK if code is None else FAILED
 
 
 def _version() -> str:
