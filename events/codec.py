@@ -43,6 +43,7 @@ def decode(
     *,
     now: Micros,
     max_bytes: int = strict_json.MAX_BYTES,
+    max_events: int = envelope.MAX_BATCH,
 ) -> Decoded:
     """The events that a request carries; `headers` are looked at for the binary form only.
 
@@ -54,7 +55,7 @@ def decode(
     kind = parse_content_type(content_type)
     if kind.media == BATCH:
         values = strict_json.loads(kind.utf8(body), max_bytes=max_bytes)
-        return Decoded(envelope.batch(values, now=now), batch=True)
+        return Decoded(envelope.batch(values, now=now, most=max_events), batch=True)
     if kind.media == STRUCTURED:
         value = strict_json.loads(kind.utf8(body), max_bytes=max_bytes)
         return Decoded([envelope.event(value, now=now)], batch=False)
@@ -64,7 +65,9 @@ def decode(
         raw = attributes | _binary_data(kind, content_type, body, max_bytes)
         return Decoded([envelope.event(raw, now=now, prefix=_CE)], batch=False)
     if kind.media == _PLAIN:
-        return _plain(strict_json.loads(kind.utf8(body), max_bytes=max_bytes), now)
+        return _plain(
+            strict_json.loads(kind.utf8(body), max_bytes=max_bytes), now=now, most=max_events
+        )
     raise _unsupported(kind)
 
 
@@ -84,11 +87,11 @@ def encode(event: Event) -> bytes:
     return orjson.dumps(root)
 
 
-def _plain(value: Any, now: Micros) -> Decoded:
+def _plain(value: Any, *, now: Micros, most: int) -> Decoded:
     if not isinstance(value, list):
         return Decoded([event_of(value, now=now)], batch=False)
-    values = [_completed(item, now, DEFAULT_SOURCE) for item in value[: envelope.MAX_BATCH + 1]]
-    return Decoded(envelope.batch(values, now=now), batch=True)
+    values = [_completed(item, now, DEFAULT_SOURCE) for item in value[: most + 1]]
+    return Decoded(envelope.batch(values, now=now, most=most), batch=True)
 
 
 def _completed(value: Any, now: Micros, source: str) -> Any:

@@ -71,15 +71,15 @@ def event(value: Any, *, now: Micros, prefix: str = "$.") -> Event:
     raise fault
 
 
-def batch(values: Any, *, now: Micros) -> list[Event]:
+def batch(values: Any, *, now: Micros, most: int = MAX_BATCH) -> list[Event]:
     """All events of a list, or the first fault with its index in `place`: `$[3].type`."""
     if not isinstance(values, list):
         raise InvalidInputError(
             "a batch is a JSON array of events", code="batch_not_array", place="$"
         )
-    if len(values) > MAX_BATCH:
+    if len(values) > most:
         raise TooLargeError(
-            f"a batch has at most {MAX_BATCH:,} events",
+            f"a batch has at most {most:,} events",
             code="batch_too_large",
             hint="send several requests",
         )
@@ -210,8 +210,9 @@ def _refusal(error: ValidationError) -> InvalidInputError:
             "string_type": "must be a string",
             "string_too_short": "must not be empty",
             "string_too_long": "is too long",
+            "string_unicode": "is not valid Unicode",
             "string_pattern_mismatch": "must not contain control characters",
-        }[first["type"]]
+        }.get(first["type"], "cannot be taken")
         if limit := first.get("ctx", {}).get("max_length"):
             reason += f", {limit:,} characters are the limit"
     return InvalidInputError(f"the attribute `{name}` {reason}", code=code, place=name)
