@@ -13,7 +13,6 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from base.errors import ConfigurationError
+from base.origins import Origins, read_toml
 from base.suggest import edits, hint
 from base.time import parse_duration
 
@@ -160,6 +160,8 @@ class Settings(_Group):
         tuple[Annotated[str, AfterValidator(_network)], ...], BeforeValidator(_listed)
     ] = ()
     """Networks whose X-Forwarded-For is believed."""
+    hosts: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    """Names besides the loopback's under which clients reach the server, through a proxy."""
     shutdown: Span = timedelta(seconds=20)
     """How long a stop may drain."""
     limits: Limits = Limits()
@@ -206,8 +208,8 @@ def load(
             code="directory_missing",
             hint="`ensue init` makes a project directory",
         )
-    origins = _Origins(directory / FILE)
-    values = _read(origins.file)
+    origins = Origins(directory / FILE)
+    values = read_toml(origins.file)
     _refuse_unknown(values, origins)
     for path, text in _variables(os.environ if environ is None else environ, origins):
         _put(values, path, text)
@@ -219,22 +221,7 @@ def load(
     return _checked(directory, values, origins)
 
 
-class _Origins:
-    """Where the value at a path came from, in words."""
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-        self.named: dict[tuple[str, ...], str] = {}
-
-    def of(self, path: tuple[str, ...]) -> str:
-        for end in range(len(path), 0, -1):
-            if path[:end] in self.named:
-                return self.named[path[:end]]
-        line = _line_of(self.file, path)
-        return f"{self.file}:{line}" if line else str(self.file)
-
-
-def _checked(directory: Path, values: dict[str, Any], origins: _Origins) -> Settings:
+def _checked(directory: Path, values: dict[str, Any], origins: Origins) -> Settings:
     try:
         settings = Settings(**{**values, "directory": directory})
     except ValidationError as error:
@@ -267,23 +254,7 @@ def _checked(directory: Path, values: dict[str, Any], origins: _Origins) -> Sett
     return settings
 
 
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except tomllib.TOMLDecodeError as error:
-        found = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
-        place = f"{file}:{found[1]}:{found[2]}" if found else str(file)
-        message = re.sub(r"\s*\(at .*\)", "", str(error))
-        raise ConfigurationError(message, code="settings_unreadable", place=place) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(
-            f"cannot be read: {error}", code="settings_unreadable", place=str(file)
-        ) from None
-
-
-def _refuse_unknown(values: Mapping[str, Any], origins: _Origins) -> None:
+def _refuse_unknown(values: Mapping[str, Any], origins: Origins) -> None:
     known = set(_known())
     for path in _paths(values):
         if path in known or any(other[: len(path)] == path for other in known):
@@ -321,7 +292,7 @@ def _known(
 
 
 def _variables(
-    environ: Mapping[str, str], origins: _Origins
+    environ: Mapping[str, str], origins: Origins
 ) -> Iterator[tuple[tuple[str, ...], str]]:
     """What the environment sets. A name that is nearly one of ours is a slip, and refused.
 
@@ -348,28 +319,3 @@ def _put(values: dict[str, Any], path: tuple[str, ...], value: object) -> None:
         inner = values.get(name)
         values[name] = values = dict(inner) if isinstance(inner, dict) else {}
     values[path[-1]] = value
-
-
-def _line_of(file: Path, path: tuple[str, ...]) -> int | None:
-    """The line of a TOML file on which a setting stands, as far as plain reading finds it."""
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        return None
-    table: tuple[str, ...] = ()
-    best: tuple[int, int] | None = None
-    for number, line in enumerate(lines, 1):
-        if header := re.match(r"\s*\[+([^\]#]+)\]", line):
-            table = _dotted(header[1])
-            here = table
-        elif key := re.match(r"\s*([^=#]+?)\s*=", line):
-            here = table + _dotted(key[1])
-        else:
-            continue
-        if path[: len(here)] == here and (best is None or len(here) > best[0]):
-            best = (len(here), number)
-    return best[1] if best else None
-
-
-def _dotted(text: str) -> tuple[str, ...]:
-    return tuple(part.strip().strip("\"'") for part in text.split("."))
