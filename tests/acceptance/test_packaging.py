@@ -14,8 +14,6 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FLOORS = ("base", "events", "triggers", "automations", "engine", "server")
 
-pytestmark = pytest.mark.xdist_group("packaging")
-
 Ensue = Callable[..., "subprocess.CompletedProcess[str]"]
 
 

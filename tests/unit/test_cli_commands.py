@@ -433,3 +433,26 @@ def test_the_lineage_of_a_run_is_that_of_its_events(api: Api, run: Run) -> None:
     code, out, _ = run("lineage", "r1")
     assert code == 0
     assert out.splitlines()[1].startswith("└── shop.order.created r1")
+
+
+def test_what_is_few_is_listed_over_all_its_pages(api: Api, run: Run) -> None:
+    def answer(asked: dict[str, Any]) -> Answer:
+        if "cursor" in asked["query"]:
+            return page({"name": "second", "status": "active"})
+        return page({"name": "first", "status": "active"}, following="c")
+
+    api.answers["GET /api/automations"] = answer
+    assert [line.split()[0] for line in run("automations", "ls")[1].splitlines()[1:]] == [
+        "first",
+        "second",
+    ]
+    assert len(json.loads(run("automations", "ls", "--json")[1])["items"]) == 2
+
+
+def test_webhooks_tell_what_is_wrong_with_their_files(api: Api, run: Run) -> None:
+    wrong = {"file": "sources/shop.yaml", "line": 3, "column": 5, "message": "unknown scheme"}
+    hook = {"name": "github", "url": "http://x/hooks/github", "scheme": "github", "accepted": 3}
+    api.answers["GET /api/webhooks"] = 200, {"items": [hook], "next": None, "problems": [wrong]}
+    _, out, err = run("webhooks", "ls")
+    assert "http://x/hooks/github" in out
+    assert "invalid sources/shop.yaml:3:5: unknown scheme" in err

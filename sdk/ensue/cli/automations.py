@@ -10,7 +10,7 @@ from ensue.cli.client import segment
 from ensue.cli.inputs import JSON_METAVAR, json_value
 from ensue.cli.options import Session, client_command
 from ensue.cli.output import Output, state, styled
-from ensue.cli.paging import paged, read_page
+from ensue.cli.paging import read_all
 from ensue.cli.words import relative
 
 
@@ -20,10 +20,9 @@ def command() -> None:
 
 
 @client_command("ls")
-@paged
-def ls(session: Session, **given: Any) -> None:
+def ls(session: Session) -> None:
     """List the automations, with what is wrong with them."""
-    items = read_page(session, "/api/automations", given, empty=_NOTHING)
+    items = read_all(session, "/api/automations", empty=_NOTHING)
     output = session.output
     if not items:
         return

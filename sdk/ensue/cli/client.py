@@ -40,12 +40,15 @@ class CommandError(Exception):
         hint: str | None = None,
         place: str | None = None,
         code: str | None = None,
+        status: int | None = None,
     ) -> None:
+        """`code` and `status` are the server's, where it was the server that refused."""
         super().__init__(message)
         self.message = message
         self.hint = hint
         self.place = place
         self.code = code
+        self.status = status
 
 
 class UnreachableError(CommandError):
@@ -143,6 +146,7 @@ class Client:
             hint=problem.get("hint") or (_KEY_HINT if status == 401 else None),
             place=problem.get("place"),
             code=problem.get("code"),
+            status=status,
         )
 
     def _unreachable(self, error: Exception) -> UnreachableError:

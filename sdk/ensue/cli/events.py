@@ -77,9 +77,14 @@ def show(session: Session, event: str) -> None:
     if output.as_json:
         output.json(found)
         return
-    output.facts((name, found.get(name)) for name in _OWN[:4])
-    output.facts([("time", f"{found.get('time')} ({relative(found.get('time'), output.now)})")])
-    output.facts((name, str(value)) for name, value in found.items() if name not in _OWN)
+    at = found.get("time")
+    output.facts(
+        [
+            *((name, found.get(name)) for name in _OWN[:4]),
+            ("time", f"{at} ({relative(at, output.now)})"),
+            *((name, str(value)) for name, value in found.items() if name not in _OWN),
+        ]
+    )
     if "data" in found:
         output.section("data", found["data"])
 

@@ -9,7 +9,7 @@ import click
 from ensue.cli.client import segment
 from ensue.cli.options import Session, client_command
 from ensue.cli.output import state
-from ensue.cli.paging import paged, read_page
+from ensue.cli.paging import read_all
 
 
 @click.group("flows")
@@ -18,10 +18,9 @@ def command() -> None:
 
 
 @client_command("ls")
-@paged
-def ls(session: Session, **given: Any) -> None:
+def ls(session: Session) -> None:
     """List the flows."""
-    items = read_page(session, "/api/flows", given, empty=_NOTHING)
+    items = read_all(session, "/api/flows", empty=_NOTHING)
     if items:
         session.output.table(
             ("NAME", "STATUS", "PARAMETERS", "FROM"),

@@ -32,7 +32,7 @@ def _lineage(client: Client, thing: str) -> Any:
     try:
         return client.get(f"/api/events/{segment(thing)}/lineage")
     except CommandError as error:
-        if error.code != "not_found":
+        if error.status != 404:
             raise
         of_run = client.get("/api/events", subject=thing, limit=1, order="asc")["items"]
         if not of_run:

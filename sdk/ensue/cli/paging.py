@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from ensue.cli.options import Session
+from ensue.cli.output import styled
 
 
 def paged(decorated: Callable[..., Any]) -> Callable[..., Any]:
@@ -36,14 +37,36 @@ def read_page(
     """
     answer = session.client.get(path, **query)
     output = session.output
-    if output.as_json:
-        output.json(answer)
+    following = answer.get("next")
+    if following and not output.as_json:
+        context = click.get_current_context()
+        context.call_on_close(lambda: output.note(f"There is more: --cursor {following}"))
+    return _shown(session, answer, empty)
+
+
+def read_all(session: Session, path: str, *, empty: str) -> list[dict[str, Any]]:
+    """As `read_page`, for what is few: all items, over as many pages as it takes."""
+    answer = session.client.get(path)
+    following = answer.get("next")
+    while following:
+        further = session.client.get(path, cursor=following)
+        answer["items"] += further["items"]
+        following = further.get("next")
+    answer["next"] = None
+    return _shown(session, answer, empty)
+
+
+def _shown(session: Session, answer: dict[str, Any], empty: str) -> list[dict[str, Any]]:
+    """The items for a table; with --json none, for then the answer is printed as it is."""
+    if session.output.as_json:
+        session.output.json(answer)
         return []
     items: list[dict[str, Any]] = answer["items"]
     if not items:
-        output.note(empty)
-    following = answer.get("next")
-    if following:
-        context = click.get_current_context()
-        context.call_on_close(lambda: output.note(f"There is more: --cursor {following}"))
+        session.output.note(empty)
+    for problem in answer.get("problems") or []:
+        where = ":".join(
+            str(problem[part]) for part in ("file", "line", "column") if problem.get(part)
+        )
+        session.output.note(styled("invalid", "red"), f"{where}: {problem['message']}")
     return items

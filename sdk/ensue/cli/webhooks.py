@@ -9,7 +9,7 @@ import click
 from ensue.cli.client import segment
 from ensue.cli.options import Session, client_command
 from ensue.cli.output import state
-from ensue.cli.paging import paged, read_page
+from ensue.cli.paging import paged, read_all, read_page
 from ensue.cli.words import relative, size
 
 
@@ -19,10 +19,9 @@ def command() -> None:
 
 
 @client_command("ls")
-@paged
-def ls(session: Session, **given: Any) -> None:
+def ls(session: Session) -> None:
     """List the webhooks."""
-    items = read_page(session, "/api/webhooks", given, empty=_NOTHING)
+    items = read_all(session, "/api/webhooks", empty=_NOTHING)
     output = session.output
     if items:
         output.table(
