@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from base.errors import EnsueError, InvalidInputError, TooLargeError, UnsupportedMediaError
@@ -284,6 +284,7 @@ _JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(_WORDS, _WORDS, _WORDS, _JSON)
 def test_what_is_encoded_decodes_to_the_same_event(event_id, source, subject, data):
     event = _structured(id=event_id, source=source, subject=subject, data=data, tenant="x")
@@ -291,6 +292,7 @@ def test_what_is_encoded_decodes_to_the_same_event(event_id, source, subject, da
     assert again.root() == event.root()
 
 
+@settings(deadline=None)
 @given(_WORDS, _WORDS, _JSON)
 def test_binary_and_structured_mean_the_same(event_id, subject, data):
     headers = {"id": quote(event_id), "subject": quote(subject)}
@@ -299,6 +301,7 @@ def test_binary_and_structured_mean_the_same(event_id, subject, data):
     assert binary.root() == other.root()
 
 
+@settings(deadline=None)
 @given(
     st.recursive(
         _JSON,

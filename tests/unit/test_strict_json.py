@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from base.errors import EnsueError, InvalidInputError, TooLargeError
@@ -147,6 +147,7 @@ def _verdict(parse, raw):
         return "refused", error.code
 
 
+@settings(deadline=None)
 @given(_documents())
 @example(b'{"a\\u003a":1,"b":1,"b":2}')
 @example(b"-")

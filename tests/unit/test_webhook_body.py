@@ -8,7 +8,7 @@ import tracemalloc
 import zlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from base.errors import EnsueError
@@ -136,6 +136,7 @@ async def test_being_cancelled_is_not_taken_for_a_slow_body():
         await task
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300), st.integers(0, 300), st.integers(1, 50), st.booleans())
 def test_packed_or_not_the_limit_means_the_same(body, limit, size, packed):
     raw = gzip.compress(body) if packed else body

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from base.errors import EnsueError
@@ -450,6 +450,7 @@ _HEADERS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(_HEADERS, st.binary(max_size=40), _ODD, st.booleans())
 def test_whatever_is_sent_gives_events_or_a_fault_below_500(headers, body, query, is_github):
     hook = (

@@ -411,7 +411,7 @@ def _mutated(draw, headers, body, key):
     return headers, body, key
 
 
-@settings(max_examples=1_000)
+@settings(max_examples=1_000, deadline=None)
 @given(
     data=st.data(),
     key=_KEYS,
