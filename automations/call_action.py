@@ -25,7 +25,7 @@ import orjson
 from automations.outcome import ActionFailure
 from base.fields import Complaints, Fields, described
 from base.place import within
-from base.secret import Secret
+from base.secret import SecretRef
 from base.time import SECOND, Micros
 from events.expression import ACTION, Activation
 from events.template import Template, spelled
@@ -60,14 +60,14 @@ _OURS = frozenset(
 class SecretHeader:
     """A header's value that is read when the request is sent."""
 
-    secret: Secret
+    secret: SecretRef
     prefix: str = ""
 
     @classmethod
     def parse(cls, form: Mapping[str, Any], place: str) -> SecretHeader:
         prefix = form.get("prefix", "")
         rest = {name: value for name, value in form.items() if name != "prefix"}
-        return cls(Secret.parse(rest, place), prefix if isinstance(prefix, str) else "")
+        return cls(SecretRef.parse(rest, place), prefix if isinstance(prefix, str) else "")
 
     def to_json(self) -> dict[str, str]:
         return self.secret.to_json() | ({"prefix": self.prefix} if self.prefix else {})

@@ -37,7 +37,11 @@ FIELDS_TO_COME = ("throttle", "debounce", "batch", "on_resolve")
 MAX_DEPTH = 16
 BREAKER = 1_000
 MAX_NAME = 100
-_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
+DEEPEST = 1_000
+"""The greatest `max_depth` there may be."""
+
+BREAKER_LIMIT = 1_000_000
 _DEFAULTS: Mapping[str, Any] = {
     "description": "",
     "tags": [],
@@ -94,12 +98,12 @@ class Rule:
             complaints.add(place, "`trigger` is missing", code="field_missing")
         return cls(
             name=_name(fields),
-            description=fields.text("description"),
+            description=fields.text("description", blank=True),
             tags=fields.texts("tags"),
             enabled=fields.flag("enabled", default=True),
             shadow=fields.flag("shadow", default=False),
-            max_depth=fields.integer("max_depth", MAX_DEPTH, at_least=1, at_most=1_000),
-            breaker=fields.integer("breaker", BREAKER, at_least=1, at_most=1_000_000),
+            max_depth=fields.integer("max_depth", MAX_DEPTH, at_least=1, at_most=DEEPEST),
+            breaker=fields.integer("breaker", BREAKER, at_least=1, at_most=BREAKER_LIMIT),
             triggers=parse_triggers(form["trigger"], fields.at("trigger"), complaints)
             if form.get("trigger") is not None
             else (),
@@ -128,7 +132,7 @@ class Rule:
 
 def _name(fields: Fields) -> str:
     name = fields.text("name", required=True, at_most=MAX_NAME)
-    if name and not _NAME.fullmatch(name):
+    if name and not re.fullmatch(NAME, name):
         fields.complain(
             "name",
             f"{described(name)} cannot be a rule's name",

@@ -106,14 +106,20 @@ class Fields:
         self._complaints.add(self.at(name), message, hint=hint)
 
     def text(
-        self, name: str, default: str = "", *, required: bool = False, at_most: int = 10_000
+        self,
+        name: str,
+        default: str = "",
+        *,
+        required: bool = False,
+        blank: bool = False,
+        at_most: int = 10_000,
     ) -> str:
         value = self._form.get(name)
         if value is None:
             if required:
                 self._complaints.add(self._place, f"`{name}` is missing", code="field_missing")
             return default
-        if not isinstance(value, str) or not value.strip():
+        if not isinstance(value, str) or not (blank or value.strip()):
             self.complain(name, f"must be text, not {described(value)}", _quoted(value))
             return default
         if len(value) > at_most:

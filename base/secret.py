@@ -18,14 +18,14 @@ MAX_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Secret:
+class SecretRef:
     """Where a secret is to be found."""
 
     kind: Literal["env", "file"]
     name: str
 
     @classmethod
-    def parse(cls, form: Any, place: str) -> Secret:
+    def parse(cls, form: Any, place: str) -> SecretRef:
         """Raises ConfigurationError `secret_invalid`; the message never repeats the value."""
         if isinstance(form, dict) and len(form) == 1:
             kind, name = next(iter(form.items()))

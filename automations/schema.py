@@ -1,0 +1,240 @@
+"""JSON Schema (2020-12) of a rule file, for editors: what `ensue schema` prints.
+
+Editors complete and check by it as one types; loading the file is what decides. A file
+holds one rule or a list of them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from automations import call_action, rehearsal_case, rule
+from base.time import parse_rfc3339, to_rfc3339
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+_TEXT = {"type": "string", "minLength": 1}
+_DURATION = {
+    "description": "10m, 1h30m, 500ms, or a number of seconds",
+    "anyOf": [
+        {
+            "type": "string",
+            "pattern": r"^(\d+w)?(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d+ms)?$",
+            "minLength": 2,
+        },
+        {"type": "number", "minimum": 0},
+    ],
+}
+_TEXTS = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]}
+_GLOBS = {
+    "description": "a glob: * is any text, ? one character; a list means any of",
+    "anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1}],
+}
+_CONDITION = {"description": "CEL, true or false", "type": ["string", "boolean"]}
+_SECRET = {
+    "oneOf": [
+        {
+            "type": "object",
+            "properties": {kind: _TEXT, "prefix": {"type": "string"}},
+            "required": [kind],
+            "additionalProperties": False,
+        }
+        for kind in ("env", "file")
+    ]
+}
+_TIME = {"description": "RFC 3339, such as 2030-01-01T12:00:00Z", "type": "string"}
+
+
+def _object(
+    properties: dict[str, Any], *, required: tuple[str, ...] = (), description: str = ""
+) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "object", "properties": properties}
+    if description:
+        schema["description"] = description
+    if required:
+        schema["required"] = list(required)
+    return schema | {"additionalProperties": False}
+
+
+def rule_schema() -> dict[str, Any]:
+    """The schema of a file of rules."""
+    return {
+        "$schema": DIALECT,
+        "title": "Ensue rules",
+        "anyOf": [
+            {"$ref": "#/$defs/rule"},
+            {"type": "array", "items": {"$ref": "#/$defs/rule"}},
+        ],
+        "$defs": {
+            "rule": _rule(),
+            "trigger": _trigger(),
+            "action": {"oneOf": [{"$ref": f"#/$defs/{kind}"} for kind in ("run", "emit", "call")]},
+            "run": _run(),
+            "emit": _emit(),
+            "call": _call(),
+            "test": _test(),
+            "given": _given(),
+            "expected": {"oneOf": [_expected(kind) for kind in rehearsal_case.EXPECT_FIELDS]},
+        },
+    }
+
+
+def _rule() -> dict[str, Any]:
+    trigger = {"$ref": "#/$defs/trigger"}
+    return _object(
+        {
+            "name": {
+                "description": "what the rule is known by: another name is another rule",
+                "type": "string",
+                "maxLength": rule.MAX_NAME,
+                "pattern": f"^{rule.NAME}$",
+            },
+            "description": {"type": "string"},
+            "tags": _TEXTS,
+            "enabled": {"type": "boolean", "default": True},
+            "shadow": {
+                "description": "evaluate and record, and never act",
+                "type": "boolean",
+                "default": False,
+            },
+            "max_depth": {
+                "description": "how long a chain of firings may get",
+                "type": "integer",
+                "minimum": 1,
+                "maximum": rule.DEEPEST,
+                "default": rule.MAX_DEPTH,
+            },
+            "breaker": {
+                "description": "firings in a minute that pause the rule when they are exceeded",
+                "type": "integer",
+                "minimum": 1,
+                "maximum": rule.BREAKER_LIMIT,
+                "default": rule.BREAKER,
+            },
+            "trigger": {
+                "description": "what it waits for; of several, each fires on its own",
+                "anyOf": [trigger, {"type": "array", "items": trigger, "minItems": 1}],
+            },
+            "actions": {"type": "array", "items": {"$ref": "#/$defs/action"}, "minItems": 1},
+            "tests": {"type": "array", "items": {"$ref": "#/$defs/test"}},
+        },
+        required=("name", "trigger", "actions"),
+    )
+
+
+def _trigger() -> dict[str, Any]:
+    return _object(
+        {
+            "event": _GLOBS | {"description": "the type of event it waits for"},
+            "source": _GLOBS,
+            "subject": _GLOBS,
+            "match": {"description": "a pattern from the root of the event", "type": "object"},
+            "where": {"description": "CEL over `event`, true or false", "type": "string"},
+        },
+        required=("event",),
+    )
+
+
+def _run() -> dict[str, Any]:
+    return _object(
+        {
+            "run": _TEXT | {"description": "the name of a flow"},
+            "with": {"description": "its parameters; ${…} is CEL", "type": "object"},
+            "tags": _TEXTS,
+            "delay": {"anyOf": [_DURATION, {"type": "string", "pattern": r"\$\{"}]},
+            "pool": _TEXT,
+            "idempotency_key": _TEXT,
+            "if": _CONDITION,
+        },
+        required=("run",),
+        description="Set off a run of a flow.",
+    )
+
+
+def _emit() -> dict[str, Any]:
+    return _object(
+        {
+            "emit": _TEXT | {"description": "the type of the event"},
+            "source": _TEXT,
+            "subject": _TEXT,
+            "data": {"description": "any JSON; ${…} is CEL"},
+            "time": _TIME,
+            "if": _CONDITION,
+        },
+        required=("emit",),
+        description="Send an event.",
+    )
+
+
+def _call() -> dict[str, Any]:
+    status = {"type": "integer", "minimum": 200, "maximum": 599}
+    return _object(
+        {
+            "call": _TEXT | {"description": "an http or https URL; ${…} is CEL"},
+            "method": {
+                "enum": [*call_action.METHODS, *map(str.lower, call_action.METHODS)],
+                "default": "POST",
+            },
+            "headers": {
+                "type": "object",
+                "additionalProperties": {"anyOf": [{"type": "string"}, _SECRET]},
+            },
+            "body": {"description": "sent as JSON"},
+            "timeout": _DURATION,
+            "expect": {
+                "description": "the status codes that mean success; any 2xx without it",
+                "anyOf": [status, {"type": "array", "items": status}],
+            },
+            "if": _CONDITION,
+        },
+        required=("call",),
+        description="Send an HTTP request.",
+    )
+
+
+def _test() -> dict[str, Any]:
+    return _object(
+        {
+            "name": _TEXT,
+            "start": _TIME | {"default": to_rfc3339(parse_rfc3339(rehearsal_case.START))},
+            "given": {"type": "array", "items": {"$ref": "#/$defs/given"}},
+            "expect": {"type": "array", "items": {"$ref": "#/$defs/expected"}},
+        },
+        required=("given", "expect"),
+    )
+
+
+def _given() -> dict[str, Any]:
+    return _object(
+        {
+            "at": _DURATION,
+            "type": _TEXT,
+            "source": _TEXT | {"default": rehearsal_case.SOURCE},
+            "subject": _TEXT,
+            "id": _TEXT,
+            "data": {},
+            "time": {"description": "absolute, or an offset such as -30s", "type": "string"},
+            "attributes": {
+                "description": "extension attributes",
+                "type": "object",
+                "additionalProperties": {"type": ["string", "integer", "boolean"]},
+            },
+            "repeat": {"type": "integer", "minimum": 1, "maximum": rehearsal_case.MAX_REPEAT},
+            "every": _DURATION,
+        },
+        description="An event; without a type time only passes.",
+    )
+
+
+def _expected(kind: str) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "with": {"type": "object"},
+        "tags": _TEXTS,
+        "delay": _DURATION,
+        "headers": {"type": "object"},
+    }
+    return _object(
+        {"at": _DURATION, kind: _TEXT, "error": _TEXT}
+        | {name: fields.get(name, {}) for name in rehearsal_case.EXPECT_FIELDS[kind]},
+        required=(kind,),
+    )
