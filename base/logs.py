@@ -39,9 +39,11 @@ def logger(component: str) -> Logger:
     return cast("Logger", structlog.get_logger(component=component))
 
 
-def configure(form: LogFormat = "auto", level: LogLevel = "info") -> None:
+def configure(
+    form: LogFormat = "auto", level: LogLevel = "info", stream: TextIO | None = None
+) -> None:
     """Set up logging for this process; called once, by whoever owns the process."""
-    stream = sys.stderr
+    stream = stream or sys.stderr
     console = form == "console" or (form == "auto" and stream.isatty())
     structlog.configure(
         processors=[*_enriched(), *(_for_people(stream) if console else _for_machines())],
