@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from automations import notices, outbox, store
-from automations.action import Rendered
+from automations.action import Action, Rendered
 from automations.call_action import Call
 from automations.emit_action import Emission
 from automations.firing import Firing
@@ -24,10 +24,14 @@ from automations.ruleset import Live, Ruleset
 from automations.run_action import Launch
 from automations.starting import Refusal, RunRequest, RunStarter
 from automations.turn import Counts, Turn
+from base.logs import logger
 from base.time import to_rfc3339
 from events.event import Event, Stored
+from events.expression import Activation
 from events.tx import Tx
 from triggers.sink import Fired, Trouble
+
+log = logger("automations")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +136,7 @@ class FiringRecorder:
         here.events.append(notices.fired(firing, now))
         activation = firing.activation(live.rule, self._variables, now)
         for n, action in enumerate(live.rule.actions):
-            _do(here, _Place(firing, n, action.kind), action.render(activation))
+            _do(here, _Place(firing, n, action.kind), _rendered(action, activation))
 
     async def _start(self, tx: Tx, here: _Round) -> None:
         """Ask for all runs of the round at once."""
@@ -195,6 +199,15 @@ def _record(
             actions,
         )
     )
+
+
+def _rendered(action: Action, activation: Activation) -> Rendered:
+    try:
+        return action.render(activation)
+    except Exception as error:
+        # A mistake of ours, and still no reason to fail the events of others.
+        log.exception("action_not_rendered", kind=action.kind)
+        return ActionFailure("internal", repr(error)[:500])
 
 
 def _do(here: _Round, place: _Place, rendered: Rendered) -> None:

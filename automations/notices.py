@@ -12,12 +12,15 @@ from typing import Any, Final
 
 from automations.firing import Firing
 from automations.rule import Rule
-from base.ids import derived_id
+from base.ids import derived_id, new_id
 from base.time import Micros
 from events.event import Event
 from triggers.evaluator import LOOPED
 from triggers.sink import Trouble
 
+CREATED: Final = "ensue.automation.created"
+UPDATED: Final = "ensue.automation.updated"
+DELETED: Final = "ensue.automation.deleted"
 FIRED: Final = "ensue.automation.fired"
 ERROR: Final = "ensue.automation.error"
 PAUSED: Final = "ensue.automation.paused"
@@ -29,6 +32,19 @@ ACTION: Final = "ensue.action."
 def source(automation: str) -> str:
     """The source of all events that tell of a rule."""
     return f"/automations/{automation}"
+
+
+def changed(type_: str, automation: str, data: dict[str, Any], now: Micros) -> Event:
+    """Somebody changed a rule: created, updated, deleted, paused or resumed it."""
+    return Event(
+        id=new_id(now),
+        source=source(automation),
+        type=type_,
+        subject=automation,
+        time=now,
+        received=now,
+        data={"automation": automation, **data},
+    )
 
 
 def fired(firing: Firing, now: Micros) -> Event:

@@ -8,7 +8,7 @@ So every transaction sees the rules of all transactions before it, and one whole
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from automations.rule import Rule
@@ -32,6 +32,9 @@ class Live:
 Changes = Mapping[str, Live | None]
 """By name, what a rule is now; None for one that is gone."""
 
+Turnover = Callable[[], Changes]
+"""Asked when the change is committed, for others of the same commit may have gone before it."""
+
 
 class Ruleset:
     """All good rules by name, kept in step with the evaluator that listens for them."""
@@ -39,7 +42,7 @@ class Ruleset:
     def __init__(self) -> None:
         self._live: dict[str, Live] = {}
         self._listeners: dict[str, tuple[Listener, ...]] = {}
-        self._staged: dict[str, Changes] = {}
+        self._staged: dict[str, Turnover] = {}
         self._evaluator: TriggerEvaluator | None = None
 
     def serve(self, evaluator: TriggerEvaluator) -> None:
@@ -76,26 +79,22 @@ class Ruleset:
         if self._evaluator is not None and (gone or come):
             self._evaluator.change(gone, come)
 
-    def stage(self, event: str, changes: Changes) -> None:
+    def stage(self, event: str, turnover: Turnover) -> None:
         """Switch when the event of this id is committed."""
-        self._staged[event] = changes
+        self._staged[event] = turnover
 
-    def discard(self, event: str) -> None:
-        """Forget what was staged under this event, where it still is."""
-        self._staged.pop(event, None)
-
-    def is_staged(self, event: str) -> bool:
-        """Whether it waits for a commit that has not been seen."""
-        return event in self._staged
+    def discard(self, event: str) -> bool:
+        """Forget what was staged under this event; False where it was switched, or never was."""
+        return self._staged.pop(event, None) is not None
 
     def committed(self, stored: Sequence[Stored]) -> None:
         """The journal's word that these are on disk; subscribe this to it."""
         if not self._staged:
             return
         for one in stored:
-            changes = self._staged.pop(one.event.id, None)
-            if changes is not None:
-                self.switch(changes)
+            turnover = self._staged.pop(one.event.id, None)
+            if turnover is not None:
+                self.switch(turnover())
 
 
 def _listeners(rule: Rule) -> tuple[Listener, ...]:

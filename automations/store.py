@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from automations.reader import Problem
 from automations.rule import Rule
 from automations.tables import AppliedRow, AutomationRow, FiringRow
 from base.time import Micros
@@ -38,25 +39,6 @@ class Brought:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """What is wrong with the newest content of a rule."""
-
-    message: str
-    code: str
-    place: str | None = None
-    hint: str | None = None
-
-    def to_json(self) -> str:
-        told = {
-            "message": self.message,
-            "code": self.code,
-            "place": self.place,
-            "hint": self.hint,
-        }
-        return orjson.dumps(told).decode()
-
-
-@dataclass(frozen=True, slots=True)
 class Saved:
     """What the database holds of a rule, as far as changing it needs to know."""
 
@@ -69,7 +51,7 @@ class Saved:
     trigger_digest: str
     is_good: bool
     """Whether there is a definition; without one it never was in order."""
-    problem: str | None
+    problems: str | None
 
 
 @dataclass(slots=True)
@@ -128,7 +110,7 @@ async def saved(tx: Tx) -> dict[str, Saved]:
     """All rules, by name."""
     rows = await tx.fetch(
         "SELECT name, revision, origin, file, line, digest, trigger_digest,"
-        " definition IS NOT NULL, problem FROM automation"
+        " definition IS NOT NULL, problems FROM automation"
     )
     return {row[0]: Saved(*row) for row in rows}
 
@@ -138,9 +120,12 @@ async def add(tx: Tx, rule: Rule, origin: str, brought: Brought | None) -> None:
     await tx.insert(_RULE, [_row(rule.name, origin, brought, tx.now, rule=rule)])
 
 
-async def add_problem(tx: Tx, name: str, origin: str, brought: Brought, problem: Problem) -> None:
+async def add_problems(
+    tx: Tx, name: str, origin: str, brought: Brought, problems: Sequence[Problem]
+) -> None:
     """Insert what should be a rule and never was in order, so that it can be seen."""
-    await tx.insert(_RULE, [_row(name, origin, brought, tx.now, problem=problem)])
+    row = _row(name, origin, brought, tx.now, problems=_problems(problems))
+    await tx.insert(_RULE, [row])
 
 
 async def change(
@@ -150,7 +135,7 @@ async def change(
     await tx.execute(
         "UPDATE automation SET revision = $2, origin = $3, file = $4, line = $5,"
         " definition = $6, digest = $7, trigger_digest = $8, enabled = $9, shadow = $10,"
-        " updated = $11, problem = NULL WHERE name = $1",
+        " updated = $11, problems = NULL WHERE name = $1",
         rule.name,
         revision,
         origin,
@@ -168,7 +153,7 @@ async def change(
 async def place(tx: Tx, name: str, origin: str, brought: Brought | None) -> None:
     """The definition is what it was; where it stands is not, or it is in order again."""
     await tx.execute(
-        "UPDATE automation SET origin = $2, file = $3, line = $4, problem = NULL WHERE name = $1",
+        "UPDATE automation SET origin = $2, file = $3, line = $4, problems = NULL WHERE name = $1",
         name,
         origin,
         brought.file if brought else None,
@@ -176,9 +161,10 @@ async def place(tx: Tx, name: str, origin: str, brought: Brought | None) -> None
     )
 
 
-async def set_problem(tx: Tx, name: str, problem: Problem) -> None:
+async def set_problems(tx: Tx, name: str, problems: Sequence[Problem]) -> None:
     """The newest content is no good; the definition stays."""
-    await tx.execute("UPDATE automation SET problem = $2 WHERE name = $1", name, problem.to_json())
+    sql = "UPDATE automation SET problems = $2 WHERE name = $1"
+    await tx.execute(sql, name, _problems(problems))
 
 
 async def remove(tx: Tx, names: Iterable[str]) -> None:
@@ -221,7 +207,7 @@ def _row(
     now: Micros,
     *,
     rule: Rule | None = None,
-    problem: Problem | None = None,
+    problems: str | None = None,
 ) -> tuple[Any, ...]:
     row = AutomationRow(
         name=name,
@@ -236,6 +222,21 @@ def _row(
         shadow=rule.shadow if rule else False,
         created=now,
         updated=now,
-        problem=problem.to_json() if problem else None,
+        problems=problems,
     )
     return tuple(getattr(row, column) for column in _RULE.columns)
+
+
+def _problems(problems: Sequence[Problem]) -> str:
+    told = [
+        {
+            "message": problem.message,
+            "code": problem.code,
+            "file": problem.file,
+            "line": problem.line,
+            "column": problem.column,
+            "hint": problem.hint,
+        }
+        for problem in problems
+    ]
+    return orjson.dumps(told).decode()

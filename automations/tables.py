@@ -17,8 +17,8 @@ _DEAD = text("status = 'dead'")
 class AutomationRow(SQLModel, table=True):
     """A rule, by its name: the last good definition, and how it fares.
 
-    `definition` is null where there never was a good one; `problem` says what is wrong with
-    the newest content of its file, while the last good definition goes on working.
+    `definition` is null where there never was a good one; `problems` say what is wrong with the
+    newest content of its file, while the last good definition goes on working.
     """
 
     __tablename__ = "automation"
@@ -41,8 +41,8 @@ class AutomationRow(SQLModel, table=True):
     pause_reason: str | None = None
     created: int = Field(sa_column=big())
     updated: int = Field(sa_column=big())
-    problem: str | None = None
-    """JSON: message, code, place, hint."""
+    problems: str | None = None
+    """JSON: a list of message, code, file, line, column, hint."""
     firings: int = Field(default=0, sa_column=big())
     last_fired: int | None = Field(default=None, sa_column=big(nullable=True))
     errors: int = Field(default=0, sa_column=big())

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from base.logs import logger
 from base.time import Micros
 from events.evaluation import Matched
 from events.event import Event, Stored
@@ -25,6 +26,8 @@ from triggers.event_trigger import EventTrigger
 from triggers.index import Index
 from triggers.selector import Failure
 from triggers.sink import Fired, FiringSink, Occasion, Trouble
+
+log = logger("triggers")
 
 LOOPED: Final = "ensue.automation.looped"
 """The type of the event that tells of a chain that was cut."""
@@ -118,7 +121,12 @@ def _hit(listener: Listener, event: Event) -> Hit | None:
     predicate = listener.trigger.selector.predicate
     if predicate is None:
         return Hit(listener)
-    answer = predicate.holds(event)
+    try:
+        answer = predicate.holds(event)
+    except Exception as error:
+        # A mistake of ours, and still no reason to refuse the event.
+        log.exception("condition_not_decided", automation=listener.automation)
+        answer = Failure("internal", repr(error)[:500])
     if answer is True:
         return Hit(listener)
     return Hit(listener, answer) if isinstance(answer, Failure) else None
