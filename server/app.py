@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
 
 from base.database import Address, Database
 from base.metrics import Metrics
@@ -17,16 +19,34 @@ from base.services import ServiceGroup
 from base.settings import Settings
 from events.evaluation import NoRules
 from events.journal import Journal
+from events.retention import (
+    Retention,
+    Sweep,
+    delete_deliveries,
+    delete_events,
+    delete_replays,
+    forget_seen,
+)
+from events.seen import Seen, SegmentedSeen
+from events.seen_loader import SeenLoader
 from events.store import open_seen, open_writer
+from events.webhooks.hook import Surroundings
 from server.api.events import EventsApi
 from server.api.health import HealthApi
+from server.api.hooks import HooksApi
 from server.api.stream import StreamApi
+from server.api.webhooks import WebhooksApi
 from server.body import Bodies
 from server.gate import Gate
+from server.hooks import Hooks
 from server.http import Http
+from server.refusals import Refusals
+from server.remote import Proxies
 from server.router import Router
-from server.storage import Storage
+from server.storage import Background, Storage
 from server.stream import LiveStream
+
+MICROSECOND: Final = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,26 +83,65 @@ async def composed(settings: Settings) -> AsyncIterator[App]:
         seen = await open_seen(database)
         writer = open_writer(database)
         journal = Journal(writer, seen, NoRules(), intake_bytes=settings.limits.intake_bytes)
+        hooks = Hooks(settings.directory / "sources", _surroundings(settings))
+        await hooks.load()
+
         storage = Storage(journal, writer, metrics)
+        work = [Retention(journal, _sweeps(settings, seen)).run]
+        if isinstance(seen, SegmentedSeen):
+            work.append(SeenLoader(seen, database).run)
+        housekeeping = Background("housekeeping", *work)
+        refusals = Refusals(journal)
         stream = LiveStream(journal, database)
+
+        page = settings.limits.page
+        proxies = Proxies(settings.trusted_proxies)
         checks = {"database": lambda: None if journal.available else "out of reach"}
-        router = Router(
-            [
-                *EventsApi(journal, database, seen, metrics, page=settings.limits.page).routes(),
-                *StreamApi(stream, metrics).routes(),
-                *HealthApi(metrics, checks).routes(),
-            ]
+        apis = (
+            EventsApi(journal, database, seen, metrics, page=page),
+            StreamApi(stream, metrics),
+            HooksApi(
+                hooks,
+                journal=journal,
+                database=database,
+                refusals=refusals,
+                proxies=proxies,
+                metrics=metrics,
+            ),
+            WebhooksApi(hooks, database, lambda: http.url, page=page),
+            HealthApi(metrics, checks),
         )
         http = Http(
-            router,
-            Gate(loopback=settings.loopback),
+            Router(route for api in apis for route in api.routes()),
+            Gate(loopback=settings.loopback, names=settings.hosts),
             Bodies(settings.limits.event_size),
             address=(settings.host, settings.port),
             seconds=metrics.http_request_seconds,
         )
         http.on_stop = stream.end
-        services = ServiceGroup([storage, stream, http], grace=settings.shutdown)
+        services = ServiceGroup(
+            [storage, housekeeping, refusals, stream, http], grace=settings.shutdown
+        )
         yield App(settings, services, http, journal, database)
+
+
+def _surroundings(settings: Settings) -> Surroundings:
+    return Surroundings(
+        directory=settings.directory,
+        limit=settings.limits.event_size,
+        replay_window=settings.events.replay_window // MICROSECOND,
+    )
+
+
+def _sweeps(settings: Settings, seen: Seen) -> list[Sweep]:
+    """What is forgotten, and after how long."""
+    keep = settings.retention
+    return [
+        Sweep("events", keep.events, delete_events),
+        Sweep("deliveries", keep.deliveries, delete_deliveries),
+        Sweep("replays", timedelta(days=1), delete_replays),  # no hook's window is longer
+        Sweep("seen", settings.events.dedupe_for, forget_seen(seen)),
+    ]
 
 
 async def serve(settings: Settings, on_ready: Callable[[App], None]) -> None:

@@ -31,27 +31,28 @@ class Bodies:
         self._budget = budget
         self._held = 0
 
-    async def read(self, request: web.BaseRequest) -> bytes:
+    async def read(self, request: web.BaseRequest, *, limit: int | None = None) -> bytes:
         """The whole body, without its content encoding; errors are those of `read_body`.
 
-        UnavailableError says that too much is on its way at once.
+        `limit` stands in for the server's own. UnavailableError says that too much is on its way at once.
         """
+        limit = limit or self.limit
         encoding = request.headers.get("Content-Encoding")
         content = request.content
         if encoding is None and content.is_eof():  # a small body comes with its headers
             body = content.read_nowait()
-            if len(body) > self.limit:
-                raise self._too_large()
+            if len(body) > limit:
+                raise _too_large(limit)
             return body
         announced = request.content_length
-        if announced is not None and announced > self.limit:
-            raise self._too_large()
+        if announced is not None and announced > limit:
+            raise _too_large(limit)
         if request.headers.get("Expect", "").lower() == "100-continue" and request.transport:
             request.transport.write(_CONTINUE)
         chunks = _Counted(self, request.content)
         try:
             return await read_body(
-                chunks, limit=self.limit, content_encoding=encoding, deadline=self._deadline
+                chunks, limit=limit, content_encoding=encoding, deadline=self._deadline
             )
         except web.RequestPayloadError as error:
             raise InvalidInputError(f"the body broke off: {error}", code="body_broken") from None
@@ -63,9 +64,6 @@ class Bodies:
         self._held += size
         if self._held > self._budget:
             raise UnavailableError("too much is coming in at once", code="overloaded")
-
-    def _too_large(self) -> TooLargeError:
-        return TooLargeError(f"the body is larger than {self.limit:,} bytes", code="body_too_large")
 
 
 class _Counted:
@@ -86,3 +84,7 @@ class _Counted:
         self.size += len(chunk)
         self._bodies.hold(len(chunk))
         return chunk
+
+
+def _too_large(limit: int) -> TooLargeError:
+    return TooLargeError(f"the body is larger than {limit:,} bytes", code="body_too_large")

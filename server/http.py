@@ -16,8 +16,9 @@ from typing import Any, Final
 
 from aiohttp import web
 from prometheus_client import Histogram
+from sqlalchemy.exc import InterfaceError, OperationalError
 
-from base.errors import ConfigurationError, EnsueError, InvalidInputError
+from base.errors import ConfigurationError, EnsueError, InvalidInputError, UnavailableError
 from base.logs import logger
 from base.services import Service
 from server.body import Bodies
@@ -115,13 +116,22 @@ class Http(Service):
             response = await route.handler(Call(request, route, values, self._bodies, query))
         except EnsueError as error:
             response = problem(error)
-        except ConnectionError:  # whoever asked is gone
-            response = web.Response(status=HTTPStatus.BAD_REQUEST)
-            response.force_close()
+        except (ConnectionError, OperationalError, InterfaceError) as error:
+            response = _broken_off(request, error)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is answered and logged
             response = unexpected(error, method=request.method, path=request.path)
         self._timing.note(route, response.status, perf_counter() - began)
         return response
+
+
+def _broken_off(request: web.BaseRequest, error: Exception) -> web.Response:
+    """Whoever asked is gone; or else it is the database that cannot be reached."""
+    if request.transport is None or request.transport.is_closing():
+        response = web.Response(status=HTTPStatus.BAD_REQUEST)
+        response.force_close()
+        return response
+    log.warning("database_unavailable", error=str(error))
+    return problem(UnavailableError("the database is out of reach"))
 
 
 class _Timing:

@@ -60,7 +60,7 @@ class Router:
                 break
             node = following
         else:
-            if node.routes:
+            if node.routes and not any("\0" in value for value in values.values()):
                 return node.routes
         raise NotFoundError(
             f"there is nothing at {unquote(path)[:200]!r}", hint="/api/openapi.json lists all paths"

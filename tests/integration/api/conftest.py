@@ -1,0 +1,69 @@
+"""A real server on a real socket, around each of the two databases."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from base.database import Address
+from base.settings import load
+from server.app import App, composed
+
+
+@dataclass
+class Client:
+    """What a test asks the server."""
+
+    app: App
+    session: aiohttp.ClientSession
+
+    async def get(self, path: str, status: int = 200, **options: Any) -> Any:
+        async with self.session.get(self.app.url + path, **options) as response:
+            assert response.status == status, await response.text()
+            return await response.json(content_type=None)
+
+    async def post(self, path: str, body: Any = None, status: int = 200, **options: Any) -> Any:
+        if body is not None:
+            options["json"] = body
+        async with self.session.post(self.app.url + path, **options) as response:
+            assert response.status == status, await response.text()
+            return await response.json(content_type=None)
+
+
+Served = Callable[..., contextlib.AbstractAsyncContextManager[Client]]
+
+
+@pytest.fixture
+def served(address: Address, tmp_path: Path) -> Served:
+    """`async with served({"sources/a.yaml": "…"}, limits={…}) as client`."""
+
+    @contextlib.asynccontextmanager
+    async def serve(files: Mapping[str, str] | None = None, **flags: Any) -> AsyncIterator[Client]:
+        directory = tmp_path / "project"
+        for name, content in {"ensue.toml": "", **(files or {})}.items():
+            file = directory / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(content)
+        database = address.url or str(address.path)
+        given = {
+            "port": 0,
+            "database": database,
+            **{k.replace("__", "."): v for k, v in flags.items()},
+        }
+        settings = load(directory, environ={}, flags=given)
+        async with composed(settings) as app, app.services, aiohttp.ClientSession() as session:
+            yield Client(app, session)
+
+    return serve
+
+
+@pytest.fixture
+async def client(served: Served) -> AsyncIterator[Client]:
+    async with served() as client:
+        yield client
