@@ -20,13 +20,14 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.error
+import urllib.request
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from queue import Empty, Queue
 from typing import Any
 
-import httpx
 from rich.console import Console
 
 HERE = Path(__file__).resolve().parent
@@ -39,23 +40,22 @@ def main() -> int:
     environment = {**os.environ, "GITHUB_WEBHOOK_SECRET": SECRET}
     with _database(options.database) as database, _server(options, environment, database) as url:
         console.print(f"[bold]Ensue[/] serves [cyan]{HERE}[/] at [link={url}]{url}[/link]\n")
-        with httpx.Client(base_url=url, timeout=10) as client:
-            complete = Story(client, url).tell()
-            if options.once:
-                return 0 if complete else 1
-            _invite(url)
-            with contextlib.suppress(KeyboardInterrupt):
-                signal.pause()
+        complete = Story(url).tell()
+        if options.once:
+            return 0 if complete else 1
+        _invite(url)
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.pause()
     return 0
 
 
 class Story:
     """Delivers, listens to the live stream, and says what it sees."""
 
-    def __init__(self, client: httpx.Client, url: str) -> None:
-        self._client = client
+    def __init__(self, url: str) -> None:
+        self._url = url
         self._events: Queue[dict[str, Any]] = Queue()
-        threading.Thread(target=self._listen, args=(url,), daemon=True).start()
+        threading.Thread(target=self._listen, daemon=True).start()
 
     def tell(self) -> bool:
         """True when the last run that the deliveries set off has completed."""
@@ -94,15 +94,18 @@ class Story:
             "X-GitHub-Delivery": delivery,
             "X-Hub-Signature-256": f"sha256={signature}",
         }
-        response = self._client.post("/hooks/github", content=body, headers=headers)
-        word = {200: "a duplicate", 202: "stored"}.get(response.status_code)
-        return f"{response.status_code} {word or response.json().get('code', '')}"
+        request = urllib.request.Request(f"{self._url}/hooks/github", body, headers)  # noqa: S310
+        try:
+            with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
+                return f"{response.status} {'stored' if response.status == 202 else 'a duplicate'}"
+        except urllib.error.HTTPError as error:
+            return f"{error.code} {json.load(error)['code']}"
 
-    def _listen(self, url: str) -> None:
-        stream = httpx.Client(base_url=url, timeout=60)
-        with contextlib.suppress(httpx.HTTPError), stream.stream("GET", "/api/stream?after=0") as r:
-            for line in r.iter_lines():
-                if line.startswith("data: "):
+    def _listen(self) -> None:
+        url = f"{self._url}/api/stream?after=0"
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=60) as stream:  # noqa: S310
+            for line in stream:
+                if line.startswith(b"data: "):
                     self._events.put(json.loads(line[6:]))
 
     def _follow(self, *, until: str, seconds: float) -> bool:
@@ -130,8 +133,10 @@ class Story:
                 self._log_of(event["subject"])
 
     def _log_of(self, run: str) -> None:
-        for entry in self._client.get(f"/api/runs/{run}/logs").json()["items"]:
-            console.print(f"[dim]          │ {entry['message']}[/]")
+        url = f"{self._url}/api/runs/{run}/logs"
+        with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310
+            for entry in json.load(answer)["items"]:
+                console.print(f"[dim]          │ {entry['message']}[/]")
 
 
 def _options() -> argparse.Namespace:
@@ -186,9 +191,8 @@ def _await_ready(url: str, process: subprocess.Popen[bytes]) -> None:
     for _ in range(600):
         if process.poll() is not None:
             raise SystemExit("the server did not start; the reason stands above")
-        with contextlib.suppress(httpx.HTTPError):
-            if httpx.get(f"{url}/readyz").status_code == 200:
-                return
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/readyz", timeout=5):  # noqa: S310
+            return
         time.sleep(0.05)
     raise SystemExit("the server was not ready within 30 seconds")
 
