@@ -15,21 +15,38 @@ optional values and encoders. Three things about it shape this module:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache
-from math import isfinite
 from typing import Any, Literal
 
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_encoders, ext_math, ext_optional, ext_strings
 
-from base.errors import ConfigurationError, UnprocessableError
-from base.time import to_datetime, to_rfc3339
+from base.errors import ConfigurationError
+from base.time import to_datetime
 from events.attribute_names import check_attributes
 from events.event import Event
+from events.expression_result import (
+    MAX_RESULT,
+    EvaluationError,
+    timestamp,
+    to_json,
+    within_bounds,
+)
 from events.expression_words import classify, compile_report, spelled_type
+
+__all__ = [
+    "ACTION",
+    "WHERE",
+    "Activation",
+    "EvaluationError",
+    "Expression",
+    "Failure",
+    "Scope",
+]
 
 MAX_LENGTH = 8 * 1024
 """Letters in one expression."""
@@ -37,6 +54,11 @@ MAX_LENGTH = 8 * 1024
 Kind = Literal[
     "any", "map", "list", "text", "timestamp", "event", "maybe_event", "events", "firing"
 ]
+
+_BOOL, _ERROR = cel.Type.BOOL, cel.Type.ERROR
+_OPTIONAL = "NOT_JSON: optional"  # it shows itself as an error without a text
+_BUILDING = re.compile(r"\bmap\b|\[[^\]]*\D|\{")
+"""What makes a list or a map of its own; anything else is at most as large as the event."""
 
 _ANY_MAP = cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
 _TYPES: Mapping[Kind, cel.Type] = {
@@ -90,16 +112,6 @@ ACTION = Scope(
 """What actions see. `event` is null where a clock or a silence set them off."""
 
 
-class EvaluationError(UnprocessableError):
-    """An expression that could not be evaluated on what it was given.
-
-    `code` is one of field_missing, type_error, division_by_zero, budget_exceeded,
-    result_not_json, evaluation_error.
-    """
-
-    default_code = "evaluation_error"
-
-
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why an expression gave no answer: what the service kept to explain it."""
@@ -139,7 +151,7 @@ class Activation:
             elif isinstance(value, list) and value and isinstance(value[0], Event):
                 values[name] = [event.root() for event in value]
             elif isinstance(value, dict) and isinstance(value.get("time"), datetime):
-                values[name] = value | {"time": _timestamp(value["time"])}
+                values[name] = value | {"time": timestamp(value["time"])}
                 values[f"{name}.time"] = value["time"]
             else:
                 values[name] = value
@@ -156,10 +168,11 @@ class Activation:
 class Expression:
     """A compiled expression, bound to a scope."""
 
-    __slots__ = ("_program", "place", "scope", "source", "type")
+    __slots__ = ("_builds", "_program", "place", "scope", "source", "type")
 
     def __init__(self, program: cel.Expression, source: str, scope: Scope, place: str) -> None:
         self._program = program
+        self._builds = _BUILDING.search(source) is not None
         self.source = source
         self.scope = scope
         self.place = place
@@ -221,6 +234,8 @@ class Expression:
         if isinstance(outcome, Failure):
             raise EvaluationError(outcome.message, code=outcome.code, place=self.place or None)
         try:
+            if self._builds:
+                return to_json(within_bounds(outcome, [MAX_RESULT]))
             return to_json(outcome.plain_value())
         except (RuntimeError, TypeError, SystemError):
             # What has no plain value: a type, an optional, a map with fractions as keys.
@@ -232,74 +247,35 @@ class Expression:
             ) from None
         except EvaluationError as error:
             raise EvaluationError(
-                f"the result of `{self.source}` is not JSON: {error.message}",
-                code="result_not_json",
+                f"the result of `{self.source}` is not JSON: {error.message}"
+                if error.code == "result_not_json"
+                else f"{error.message}: `{self.source}`",
+                code=error.code,
                 place=self.place or None,
             ) from None
 
     def holds(self, activation: Activation) -> Literal[True, False] | Failure:
         """True or False, or why there is no answer; only True itself is a yes."""
-        outcome = self._run(activation)
-        if isinstance(outcome, Failure):
-            return outcome
-        if outcome.type() == cel.Type.BOOL:
-            return outcome.value() is True
-        return Failure(f"NOT_BOOL: {outcome.type().name()}", self.source)
+        try:
+            outcome = self._program.eval(activation.within(self.scope))
+            kind = outcome.type()
+            if kind == _BOOL:
+                return outcome.value() is True
+            if kind == _ERROR:
+                return Failure(str(outcome.plain_value()), self.source)
+        except RuntimeError as error:
+            return Failure(str(error), self.source)
+        except (TypeError, SystemError):
+            return Failure(_OPTIONAL, self.source)
+        return Failure(f"NOT_BOOL: {kind.name()}", self.source)
 
     def _run(self, activation: Activation) -> cel.Value | Failure:
         try:
             value = self._program.eval(activation.within(self.scope))
-            if value.type() == cel.Type.ERROR:
+            if value.type() == _ERROR:
                 return Failure(str(value.plain_value()), self.source)
         except RuntimeError as error:
             return Failure(str(error), self.source)
-        except TypeError:
-            return Failure("NOT_JSON: optional", self.source)
+        except (TypeError, SystemError):
+            return Failure(_OPTIONAL, self.source)
         return value
-
-
-def to_json(value: Any) -> Any:
-    """A plain CEL value as JSON, maps with sorted keys. Raises EvaluationError."""
-    match value:
-        case None | bool():
-            return value
-        case str():
-            if "\0" in value:
-                raise EvaluationError("text with a NUL character", code="result_not_json")
-            return value
-        case int():
-            if not -(2**63) <= value < 2**63:
-                raise EvaluationError(f"{value} is beyond 64 bits", code="result_not_json")
-            return value
-        case float():
-            if not isfinite(value):
-                raise EvaluationError(f"{value} is no JSON number", code="result_not_json")
-            return value
-        case list():
-            return [to_json(item) for item in value]
-        case dict():
-            if not all(isinstance(key, str) for key in value):
-                raise EvaluationError("a map whose keys are not text", code="result_not_json")
-            return {key: to_json(value[key]) for key in sorted(value)}
-        case datetime():
-            return _timestamp(value)
-        case timedelta():
-            return _duration(value)
-        case bytes() | bytearray():
-            raise EvaluationError(
-                "bytes (base64.encode makes text of them)", code="result_not_json"
-            )
-        case _:
-            raise EvaluationError("a value that is no data", code="result_not_json")
-
-
-def _timestamp(moment: datetime) -> str:
-    return to_rfc3339((moment - to_datetime(0)) // timedelta(microseconds=1))
-
-
-def _duration(span: timedelta) -> str:
-    """Seconds, as protobuf's JSON has it: `90s`, `-1.5s`."""
-    micros = span // timedelta(microseconds=1)
-    seconds, rest = divmod(abs(micros), 1_000_000)
-    fraction = f".{rest:06d}".rstrip("0") if rest else ""
-    return f"{'-' if micros < 0 else ''}{seconds}{fraction}s"

@@ -13,8 +13,8 @@ from events.expression import (
     Expression,
     Failure,
     Scope,
-    to_json,
 )
+from events.expression_result import to_json
 
 EVENT = Event(
     id="e1",
@@ -308,3 +308,24 @@ def test_integers_in_64_bits_survive():
     assert to_json(2**63 - 1) == 2**63 - 1
     with pytest.raises(EvaluationError):
         to_json(2**63)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "event.data.items.map(i, event.data.text)",
+        "event.data.items.map(i, {'item': i, 'whole': event.data})",
+        "event.data.items.filter(i, true).map(i, [event.data.text])",
+    ],
+)
+def test_a_result_that_would_fill_the_memory_is_refused(source):
+    activation = Activation.of(event={"data": {"items": list(range(5_000)), "text": "x" * 100_000}})
+    with pytest.raises(EvaluationError) as caught:
+        value(source, WHERE, activation)
+    assert caught.value.code == "budget_exceeded"
+
+
+def test_a_large_event_passes_through_as_it_is():
+    data = {"items": list(range(5_000)), "text": "x" * 5_000_000}
+    activation = Activation.of(event={"data": data})
+    assert value("event.data", WHERE, activation) == data
