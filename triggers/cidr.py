@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import Any
 
@@ -20,10 +21,17 @@ def cidr_test(block: str) -> Callable[[Any], bool]:
     def test(value: Any) -> bool:
         if type(value) is not str or len(value) > 64:
             return False
-        try:
-            address = ip_address(value)
-        except ValueError:
-            return False
-        return address.version == version and int(address) & mask == first
+        family, number = _address(value)
+        return family == version and number & mask == first
 
     return test
+
+
+@lru_cache(maxsize=1_024)
+def _address(text: str) -> tuple[int, int]:
+    """Version and number, (0, 0) for no address. Kept: many rules ask about one value."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return 0, 0
+    return address.version, int(address)

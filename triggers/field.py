@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, assert_never
 
+from triggers.branch import Group, Path
 from triggers.condition import Numeric
 from triggers.matching import MISSING, instances
-from triggers.pattern import Group, Path
 from triggers.probe import Anything, Constant, Nothing, Number, Probe, Text, probes
 from triggers.tables import Affixes, Mask, Masks, Ranges
 

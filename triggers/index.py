@@ -16,9 +16,9 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from triggers.branch import Branch, Group, Path
 from triggers.field import Field
 from triggers.matching import Judge, compile_branch
-from triggers.pattern import Branch, Path
 from triggers.probe import narrows
 from triggers.selector import Selector
 from triggers.tables import Mask
@@ -172,6 +172,8 @@ def _order(slot: Slot[Any]) -> int:
     return slot.order
 
 
-def _narrowest(groups: Any) -> Any:
+def _narrowest(groups: tuple[Group, ...]) -> Group:
     """The group to look a field up by, when several ask about it."""
+    if len(groups) == 1:
+        return groups[0]
     return next((group for group in groups if narrows(group)), groups[0])

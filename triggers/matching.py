@@ -7,7 +7,8 @@ field is missing and may be (`exists: false`), `NO` otherwise. A list is `PRESEN
 any one element, but `ABSENT` only through all: "no item has an error" must not be true
 because one of several items has none.
 
-A name of the event may carry dots (`{"a.b": 1}`): it is the nested field then.
+A name of the event may carry dots (`{"a.b": 1}`): it is the nested field then. Where it
+meets what is there already, objects are made one, and otherwise the shorter name stands.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby
 from typing import Any, Final
 
+from triggers.branch import Branch, Group, Path
 from triggers.condition import Exists, Test, any_of
-from triggers.pattern import Branch, Group, Path
 
 NO: Final = 0
 ABSENT: Final = 1
@@ -120,16 +121,18 @@ def judge_elements(judge: Judge, elements: list[Any], if_absent: int) -> int:
 
 def _dotted_names(leaves: Branch, depth: int) -> frozenset[str]:
     """Names with dots by which a field below could be hiding in an object."""
-    return frozenset(
-        ".".join(path[depth:end]) for path, _ in leaves for end in range(depth + 2, len(path) + 1)
-    )
+    return frozenset(name for path, _ in leaves for name in _dotted(path[depth:]))
+
+
+def _dotted(path: Path) -> list[str]:
+    return [".".join(path[:end]) for end in range(2, len(path) + 1)]
 
 
 def undotted(value: Mapping[str, Any]) -> dict[str, Any]:
-    """The object with its dotted names made nested; values that meet share a list."""
+    """The object with its dotted names made nested, the shortest first."""
     result: dict[str, Any] = {}
-    for name, inner in value.items():
-        nested = inner
+    for name in sorted(value, key=_dots):
+        nested = value[name]
         first, *rest = name.split(".")
         for segment in reversed(rest):
             nested = {segment: nested}
@@ -137,16 +140,18 @@ def undotted(value: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
+def _dots(name: str) -> int:
+    return name.count(".")
+
+
 def _merged(one: Any, other: Any) -> Any:
-    if isinstance(one, dict) and isinstance(other, dict):
-        result = dict(one)
-        for name, value in other.items():
-            result[name] = _merged(result[name], value) if name in result else value
-        return result
-    return [
-        *(one if isinstance(one, list) else [one]),
-        *(other if isinstance(other, list) else [other]),
-    ]
+    """Both objects in one; where anything else meets, the first stands."""
+    if not isinstance(one, dict) or not isinstance(other, dict):
+        return one
+    result = dict(one)
+    for name, value in other.items():
+        result[name] = _merged(result[name], value) if name in result else value
+    return result
 
 
 def instances(value: Any, path: Path) -> Iterator[Any]:
@@ -155,9 +160,9 @@ def instances(value: Any, path: Path) -> Iterator[Any]:
         for element in value:
             yield from instances(element, path)
     elif isinstance(value, dict):
-        for end in range(1, len(path) + 1):
-            name = ".".join(path[:end])
-            if name in value:
-                yield from instances(value[name], path[end:])
+        if path:
+            if not value.keys().isdisjoint(_dotted(path)):
+                value = undotted(value)
+            yield from instances(value.get(path[0], MISSING), path[1:])
     elif not path and value is not MISSING:
         yield value

@@ -18,17 +18,9 @@ from itertools import product
 from math import isfinite, prod
 from typing import Any
 
-from triggers.condition import Condition
+from triggers.branch import Branch, Group, Path
+from triggers.matching import compile_branch
 from triggers.operator import OPERATORS, parse_condition, refuse
-
-Path = tuple[str, ...]
-"""The segments of a field's name, from the root of the event."""
-
-Group = tuple[Condition, ...]
-"""Conditions of which one must hold for a value."""
-
-Branch = tuple[tuple[Path, tuple[Group, ...]], ...]
-"""Each path once, with groups that must all hold for one and the same value of it."""
 
 MAX_BRANCHES = 1_000
 MAX_DEPTH = 64
@@ -48,6 +40,10 @@ class Pattern:
         conjunction = _Conjunction()
         _read_object(form, (), conjunction, place)
         return cls(tuple(_sealed(branch) for branch in conjunction.branches(place)))
+
+    def matches(self, root: Mapping[str, Any]) -> bool:
+        """Whether an object is as the pattern says."""
+        return any(compile_branch(branch)(root) for branch in self.branches)
 
     @classmethod
     def from_json(cls, text: str, place: str = "match") -> Pattern:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from triggers.branch import Group
 from triggers.condition import (
     Affix,
     AnythingBut,
@@ -23,7 +24,6 @@ from triggers.condition import (
     Wildcard,
     is_number,
 )
-from triggers.pattern import Group
 from triggers.shape import Shape
 from triggers.wildcard import parse_wildcard
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from triggers.branch import Branch, Group, Path
 from triggers.condition import Exists
 from triggers.glob import OWN
 from triggers.matching import MISSING, NO, compile_branch, instances
-from triggers.pattern import Branch, Group, Path
 from triggers.selector import Selector
 
 SAME_ELEMENT = "no one element of the list meets all of them"

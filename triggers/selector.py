@@ -16,10 +16,11 @@ from typing import Any, Protocol
 
 from base.errors import ConfigurationError
 from events.event import Event
+from triggers.branch import Branch, Group, Path
 from triggers.condition import AnythingBut, Condition, Exact, Globbed, Numeric
 from triggers.glob import OWN, Glob, matches_type
 from triggers.matching import compile_branch
-from triggers.pattern import Branch, Group, Path, Pattern
+from triggers.pattern import Pattern
 from triggers.probe import narrows
 
 FIELDS = ("type", "source", "subject", "match", "where")

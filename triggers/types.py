@@ -17,6 +17,10 @@ class Types:
         self._others: Masks[Glob] = Masks()
         self._tests: dict[Glob, TextTest] = {}
 
+    @property
+    def is_empty(self) -> bool:
+        return not (self._exact or self._heads or self._own_heads or self._others or self._tests)
+
     def put(self, glob: Glob, bit: Mask) -> None:
         shape = glob.shape
         if shape.exact is not None:
