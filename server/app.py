@@ -1,150 +1,271 @@
 """The composition root: the only place that constructs across floors.
 
-It reads top to bottom as the service starts, and is stopped from the bottom to the top: the
-HTTP face closes first, so that nothing new comes in; what is under way is drained by the
-services below it; the journal commits what still waits; last the database is closed.
+It reads as the service starts, from the database up to the HTTP face, and is stopped the other
+way round: first nothing new comes in, then what is under way is drained, then the journal
+commits what still waits, and last the database is closed.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from automations.firing_sink import FiringRecorder
+from automations.occasions import Occasions
+from automations.rulebook import Rulebook
+from automations.ruleset import Ruleset
 from base.database import Address, Database
 from base.metrics import Metrics
-from base.services import ServiceGroup
+from base.services import Service, ServiceGroup
 from base.settings import Settings
-from events.evaluation import NoRules
+from engine import retention as run_retention
+from engine.control import Control
+from engine.launcher import ProcessLauncher
+from engine.recorder import Recorder
+from engine.registry import Registry
+from engine.rescue import Rescue
+from engine.starter import RunStarter
+from engine.worker import Worker, WorkerOptions
+from events import retention
 from events.journal import Journal
-from events.retention import (
-    Retention,
-    Sweep,
-    delete_deliveries,
-    delete_events,
-    delete_replays,
-    forget_seen,
-)
+from events.retention import Retention, Sweep
 from events.seen import Seen, SegmentedSeen
 from events.seen_loader import SeenLoader
 from events.store import open_seen, open_writer
 from events.webhooks.hook import Surroundings
 from server.api.events import EventsApi
-from server.api.health import HealthApi
+from server.api.health import Check, HealthApi
 from server.api.hooks import HooksApi
 from server.api.stream import StreamApi
 from server.api.webhooks import WebhooksApi
 from server.body import Bodies
+from server.counting import count_commits, count_stored, count_turns
 from server.gate import Gate
 from server.hooks import Hooks
 from server.http import Http
 from server.refusals import Refusals
 from server.remote import Proxies
+from server.route import Route
 from server.router import Router
 from server.storage import Background, Storage
 from server.stream import LiveStream
+from triggers.evaluator import TriggerEvaluator
 
-MICROSECOND: Final = timedelta(microseconds=1)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_LONGEST_REPLAY_WINDOW: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Floors:
+    """What the floors below this one offer, each part once."""
+
+    settings: Settings
+    metrics: Metrics
+    database: Database
+    seen: Seen
+    journal: Journal
+    storage: Storage
+    rules: Ruleset
+    rulebook: Rulebook
+    occasions: Occasions
+    engine: Engine
+    hooks: Hooks
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The parts of the engine, in the order in which they start."""
+
+    control: Control
+    recorder: Recorder
+    launcher: ProcessLauncher
+    registry: Registry
+    worker: Worker
+    rescue: Rescue
+
+    @property
+    def services(self) -> list[Service]:
+        return [self.recorder, self.launcher, self.registry, self.worker, self.rescue]
 
 
 @dataclass(frozen=True, slots=True)
 class App:
     """The service, composed and not started yet."""
 
-    settings: Settings
+    floors: Floors
     services: ServiceGroup
     http: Http
-    journal: Journal
-    database: Database
 
     @property
     def url(self) -> str:
         return self.http.url
-
-    def story(self) -> list[tuple[str, str]]:
-        """What there is to know at the start: names and values for people."""
-        return [("at", self.url), ("database", str(self.database.address))]
-
-
-@asynccontextmanager
-async def composed(settings: Settings) -> AsyncIterator[App]:
-    """The whole service around an open database, which is closed at the end.
-
-    Raises ConfigurationError or ConflictError where it cannot be: no such directory, a database
-    that is newer, locked or out of reach.
-    """
-    async with AsyncExitStack() as stack:
-        metrics = Metrics(process=True)
-        database = Database(Address.parse(settings.database))
-        await database.open()
-        stack.push_async_callback(database.close)
-        seen = await open_seen(database)
-        writer = open_writer(database)
-        journal = Journal(writer, seen, NoRules(), intake_bytes=settings.limits.intake_bytes)
-        hooks = Hooks(settings.directory / "sources", _surroundings(settings))
-        await hooks.load()
-
-        storage = Storage(journal, writer, metrics)
-        work = [Retention(journal, _sweeps(settings, seen)).run]
-        if isinstance(seen, SegmentedSeen):
-            work.append(SeenLoader(seen, database).run)
-        housekeeping = Background("housekeeping", *work)
-        refusals = Refusals(journal)
-        stream = LiveStream(journal, database)
-
-        page = settings.limits.page
-        proxies = Proxies(settings.trusted_proxies)
-        checks = {"database": lambda: None if journal.available else "out of reach"}
-        apis = (
-            EventsApi(journal, database, seen, metrics, page=page),
-            StreamApi(stream, metrics),
-            HooksApi(
-                hooks,
-                journal=journal,
-                database=database,
-                refusals=refusals,
-                proxies=proxies,
-                metrics=metrics,
-            ),
-            WebhooksApi(hooks, database, lambda: http.url, page=page),
-            HealthApi(metrics, checks),
-        )
-        http = Http(
-            Router(route for api in apis for route in api.routes()),
-            Gate(loopback=settings.loopback, names=settings.hosts),
-            Bodies(settings.limits.event_size),
-            address=(settings.host, settings.port),
-            seconds=metrics.http_request_seconds,
-        )
-        http.on_stop = stream.end
-        services = ServiceGroup(
-            [storage, housekeeping, refusals, stream, http], grace=settings.shutdown
-        )
-        yield App(settings, services, http, journal, database)
-
-
-def _surroundings(settings: Settings) -> Surroundings:
-    return Surroundings(
-        directory=settings.directory,
-        limit=settings.limits.event_size,
-        replay_window=settings.events.replay_window // MICROSECOND,
-    )
-
-
-def _sweeps(settings: Settings, seen: Seen) -> list[Sweep]:
-    """What is forgotten, and after how long."""
-    keep = settings.retention
-    return [
-        Sweep("events", keep.events, delete_events),
-        Sweep("deliveries", keep.deliveries, delete_deliveries),
-        Sweep("replays", timedelta(days=1), delete_replays),  # no hook's window is longer
-        Sweep("seen", settings.events.dedupe_for, forget_seen(seen)),
-    ]
 
 
 async def serve(settings: Settings, on_ready: Callable[[App], None]) -> None:
     """Serve until a signal or the death of a part."""
     async with composed(settings) as app:
         await app.services.serve(lambda: on_ready(app))
+
+
+@asynccontextmanager
+async def composed(settings: Settings) -> AsyncIterator[App]:
+    """The whole service around an open database, which is closed at the end.
+
+    Raises ConfigurationError or ConflictError where it cannot be: a database that is newer,
+    locked or out of reach.
+    """
+    async with AsyncExitStack() as stack:
+        database = Database(Address.parse(settings.database))
+        await database.open()
+        stack.push_async_callback(database.close)
+        floors = await _floors(settings, database)
+        refusals = Refusals(floors.journal)
+        stream = LiveStream(floors.journal, database)
+        http = Http(
+            Router(_routes(floors, refusals, stream, lambda: http.url)),
+            Gate(loopback=settings.loopback, names=settings.hosts),
+            Bodies(settings.limits.event_size),
+            address=(settings.host, settings.port),
+            seconds=floors.metrics.http_request_seconds,
+        )
+        http.on_stop = stream.end
+        services = [
+            floors.storage,
+            _housekeeping(floors),
+            refusals,
+            stream,
+            *floors.engine.services,
+            http,
+        ]
+        yield App(floors, ServiceGroup(services, grace=settings.shutdown), http)
+
+
+async def _floors(settings: Settings, database: Database) -> Floors:
+    """Everything below the HTTP face, with the upward calls handed in."""
+    metrics = Metrics(process=True)
+    starter = RunStarter()
+    rules = Ruleset()
+    recorder = FiringRecorder(rules, starter, variables=settings.vars)
+    evaluator = TriggerEvaluator(recorder)
+    rules.serve(evaluator)
+
+    seen = await open_seen(database)
+    writer = open_writer(database)
+    journal = Journal(writer, seen, evaluator, intake_bytes=settings.limits.intake_bytes)
+    rulebook = Rulebook(database, journal, rules)
+    rulebook.on_resumed = recorder.forget
+    journal.subscribe(recorder.committed)
+    journal.subscribe(count_stored(metrics))
+    journal.on_commit = count_commits(metrics)
+    recorder.on_turn = count_turns(metrics)
+    await rulebook.load()
+
+    hooks = Hooks(settings.directory / "sources", _surroundings(settings))
+    await hooks.load()
+    return Floors(
+        settings=settings,
+        metrics=metrics,
+        database=database,
+        seen=seen,
+        journal=journal,
+        storage=Storage(journal, writer),
+        rules=rules,
+        rulebook=rulebook,
+        occasions=Occasions(journal, rules, recorder, evaluator),
+        engine=_engine(settings, journal, starter, alone=database.address.dialect == "sqlite"),
+        hooks=hooks,
+    )
+
+
+def _engine(settings: Settings, journal: Journal, starter: RunStarter, *, alone: bool) -> Engine:
+    """`alone` says that no other server can be on this database."""
+    runs = settings.runs
+    lease, heartbeat = runs.lease.total_seconds(), runs.heartbeat.total_seconds()
+    recorder = Recorder(journal)
+    launcher = ProcessLauncher(
+        settings.directory,
+        python=settings.flows.python,
+        patience=None if alone else max(lease - 5, lease / 2),
+    )
+    registry = Registry(journal, settings.directory, launcher.python)
+    worker = Worker(
+        journal=journal,
+        recorder=recorder,
+        launcher=launcher,
+        flows=lambda: registry.flows,
+        directory=settings.directory,
+        options=WorkerOptions(
+            slots=runs.concurrency,
+            pool=runs.pool,
+            lease=lease,
+            heartbeat=heartbeat,
+            drain=settings.shutdown.total_seconds() * 0.4,
+            exclusive=alone,
+        ),
+    )
+    rescue = Rescue(journal, lease=runs.lease // _MICROSECOND)
+    return Engine(Control(journal, starter), recorder, launcher, registry, worker, rescue)
+
+
+def _routes(
+    floors: Floors, refusals: Refusals, stream: LiveStream, url: Callable[[], str]
+) -> Iterator[Route]:
+    """The whole API."""
+    database, journal, metrics = floors.database, floors.journal, floors.metrics
+    page = floors.settings.limits.page
+    hooks_api = HooksApi(
+        floors.hooks,
+        journal=journal,
+        database=database,
+        refusals=refusals,
+        proxies=Proxies(floors.settings.trusted_proxies),
+        metrics=metrics,
+    )
+    yield from EventsApi(journal, database, floors.seen, metrics, page=page).routes()
+    yield from StreamApi(stream, metrics).routes()
+    yield from hooks_api.routes()
+    yield from WebhooksApi(floors.hooks, database, url, page=page).routes()
+    yield from HealthApi(metrics, _checks(floors)).routes()
+
+
+def _checks(floors: Floors) -> dict[str, Check]:
+    """What has to be there for the service to be ready, beside its parts being started."""
+    launcher, registry = floors.engine.launcher, floors.engine.registry
+
+    def launching() -> str | None:
+        if launcher.up.is_set() or not (floors.settings.directory / "flows").is_dir():
+            return None
+        return launcher.problem or "its fork server is starting"
+
+    return {
+        "database": lambda: None if floors.journal.available else "out of reach",
+        "launcher": launching,
+        "flows": lambda: registry.problem,
+    }
+
+
+def _housekeeping(floors: Floors) -> Background:
+    """What is forgotten, and after how long; and the memory of ids, warmed up."""
+    keep, seen = floors.settings.retention, floors.seen
+    sweeps = [
+        Sweep("events", keep.events, retention.delete_events),
+        Sweep("deliveries", keep.deliveries, retention.delete_deliveries),
+        Sweep("replays", _LONGEST_REPLAY_WINDOW, retention.delete_replays),
+        Sweep("seen", floors.settings.events.dedupe_for, retention.forget_seen(seen)),
+        *run_retention.sweeps(runs=keep.runs, logs=keep.logs),
+    ]
+    work = [Retention(floors.journal, sweeps).run]
+    if isinstance(seen, SegmentedSeen):
+        work.append(SeenLoader(seen, floors.database).run)
+    return Background("housekeeping", *work)
+
+
+def _surroundings(settings: Settings) -> Surroundings:
+    return Surroundings(
+        directory=settings.directory,
+        limit=settings.limits.event_size,
+        replay_window=settings.events.replay_window // _MICROSECOND,
+    )

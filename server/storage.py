@@ -1,11 +1,10 @@
-"""The journal as a service, and the housekeeping that goes on beside it."""
+"""The journal as a service, and the work that goes on beside everything."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-from base.metrics import Metrics
 from base.services import GRACE, Service
 from events.journal import Journal
 from events.writer import Writer
@@ -14,27 +13,19 @@ from events.writer import Writer
 class Storage(Service):
     """Ready when the journal's connection is open; a stop commits what waits."""
 
-    def __init__(self, journal: Journal, writer: Writer, metrics: Metrics) -> None:
+    def __init__(self, journal: Journal, writer: Writer) -> None:
         super().__init__("journal")
-        self.journal = journal
+        self._journal = journal
         self._writer = writer
-        self._metrics = metrics
 
     async def open(self) -> None:
         await self._writer.open()
-        seconds, sizes = self._metrics.journal_commit_seconds, self._metrics.journal_batch_events
-
-        def committed(took: float, events: int) -> None:
-            seconds.observe(took)
-            sizes.observe(events)
-
-        self.journal.on_commit = committed
 
     async def run(self) -> None:
-        await self.journal.run()
+        await self._journal.run()
 
     async def stop(self, within: timedelta = GRACE) -> None:
-        self.journal.drain()
+        self._journal.drain()
         await super().stop(within)
 
     async def close(self) -> None:

@@ -41,6 +41,12 @@ def command(directory: Path, **flags: object) -> None:
 
 def _greet(app: App) -> None:
     """A few friendly lines once it is ready."""
-    click.echo(f"Ensue serves {app.settings.directory}", err=True)
-    for name, value in app.story():
-        click.echo(f"  {name:<12} {value}", err=True)
+    floors = app.floors
+    click.echo(f"Ensue serves {floors.settings.directory}", err=True)
+    for name, value in (
+        ("at", app.url),
+        ("database", str(floors.database.address)),
+        ("rules", f"{len(floors.rules)}"),
+        ("hooks", ", ".join(f"/hooks/{name}" for name in sorted(floors.hooks.hooks)) or "none"),
+    ):
+        click.echo(f"  {name:<10}{value}", err=True)
