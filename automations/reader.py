@@ -59,10 +59,10 @@ class Loaded:
     """All that were read, also those without a rule in order."""
 
 
-def read_rules(path: Path) -> Loaded:
+def read_rules(path: Path, *, relative_to: Path | None = None) -> Loaded:
     """The rules in a file, or in all YAML files below a directory.
 
-    Blocks. Raises NotFoundError when there is nothing at `path`.
+    Files are named relative to `relative_to`, where it is given. Blocks. Raises NotFoundError when there is nothing at `path`.
     """
     if path.is_dir():
         files = sorted(found for found in path.rglob("*") if _is_rules(found, path))
@@ -70,7 +70,8 @@ def read_rules(path: Path) -> Loaded:
         files = [path]
     else:
         raise NotFoundError(f"there is nothing at {path}", code="path_unknown")
-    return gather((str(file), _content(file)) for file in files)
+    named = (file.relative_to(relative_to) if relative_to else file for file in files)
+    return gather((str(name), _content(file)) for name, file in zip(named, files, strict=True))
 
 
 def gather(files: Iterable[tuple[str, bytes | OSError]]) -> Loaded:
@@ -117,8 +118,8 @@ def _read(file: str, content: bytes | OSError) -> Iterator[RuleFile | Problem]:
         return
     for document in documents:
         if isinstance(document.value, list):
-            for number in range(len(document.value)):
-                yield from _parse(document.part((number,)))
+            for item in document.items():
+                yield from _parse(item)
         else:
             yield from _parse(document)
 

@@ -102,18 +102,18 @@ class Document:
                 best, length = path, len(text)
         return best
 
-    def part(self, path: Path) -> Document:
-        """The document that stands at `path` inside this one, with its positions."""
-        value = self.value
-        for step in path:
-            value = value[step]
-        depth = len(path)
-        return Document(
-            value,
-            self.file,
-            {at[depth:]: here for at, here in self.keys.items() if at[:depth] == path},
-            {at[depth:]: here for at, here in self.values.items() if at[:depth] == path},
-        )
+    def items(self) -> list[Document]:
+        """The items of a list, each as a document of its own with its positions."""
+        keys: list[dict[Path, Position]] = [{} for _ in self.value]
+        values: list[dict[Path, Position]] = [{} for _ in self.value]
+        for whole, parts in ((self.keys, keys), (self.values, values)):
+            for path, here in whole.items():
+                if path and isinstance(path[0], int):
+                    parts[path[0]][path[1:]] = here
+        return [
+            Document(value, self.file, keys[number], values[number])
+            for number, value in enumerate(self.value)
+        ]
 
 
 def read(text: str | bytes, file: str = "yaml") -> list[Document]:

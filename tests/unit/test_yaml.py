@@ -156,11 +156,13 @@ def test_a_place_in_words_leads_back_to_its_path():
     assert document.path("elsewhere") == ()
 
 
-def test_a_part_of_a_document_keeps_its_positions():
+def test_the_items_of_a_list_keep_their_positions():
     (document,) = yaml.read("- name: a\n- name: b\n", "f.yaml")
-    part = document.part((1,))
-    assert part.value == {"name": "b"}
-    assert part.place(("name",)) == "f.yaml:2:9"
+    item = document.items()[1]
+    assert item.value == {"name": "b"}
+    assert item.place(("name",)) == "f.yaml:2:9"
+    assert item.place(("name",), key=True) == "f.yaml:2:3"
+    assert item.place(()) == "f.yaml:2:3"
 
 
 # JSON escapes letters beyond the basic plane as two halves, which YAML does not join.
