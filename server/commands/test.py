@@ -1,0 +1,186 @@
+"""`ensue test`: the tests that stand beside the rules, on a virtual clock."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from automations.comparison import Deed, Row
+    from automations.rehearsal import Moment, Result
+    from automations.rehearsal_case import Expected
+
+
+@click.command("test")
+@click.argument("path", metavar="[PATH]", default=".", type=click.Path(path_type=Path))
+@click.option("--verbose", "-v", is_flag=True, help="Show the time line of passed tests too.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(path: Path, verbose: bool, as_json: bool) -> int:
+    """Run the `tests:` of the rules in a project directory, a file, or a folder.
+
+    Exits with 1 when a test fails or a rule cannot be read.
+    """
+    from automations.rehearsal import rehearse
+    from base.fields import FormError
+    from server.commands import output
+    from server.commands.project import Project
+
+    project = Project.at(path)
+    loaded, variables = project.read(), project.variables()
+    problems = [str(problem) for problem in loaded.problems]
+    results: list[tuple[str, Result]] = []
+    untested: list[str] = []
+    for file in loaded.rules:
+        try:
+            found = rehearse(file.rule, variables)
+        except FormError as error:
+            for one in error.complaints:
+                line = file.document.position(file.document.path(one.place)).line
+                problems.append(f"{file.file}:{line}: {one.place}: {one.message}")
+            continue
+        results += [(file.file, result) for result in found]
+        if not found:
+            untested.append(file.rule.name)
+    failed = sum(not result.passed for _, result in results)
+    if output.json_wanted(as_json):
+        told = [_told(file, result) for file, result in results]
+        output.as_json({"tests": told, "failed": failed, "problems": problems})
+    else:
+        _print(results, problems, untested, verbose=verbose)
+    return 1 if failed or problems else 0
+
+
+def _print(
+    results: list[tuple[str, Result]], problems: list[str], untested: list[str], *, verbose: bool
+) -> None:
+    from rich.text import Text
+
+    from server.commands import output
+
+    console = output.console()
+    last = None
+    for file, result in results:
+        if (file, result.automation) != last:
+            last = (file, result.automation)
+            console.print(Text(result.automation, style="bold"), Text(file, style="dim"))
+        console.print(" ", output.mark(result.passed), Text(result.name))
+        if verbose or not result.passed:
+            _print_details(console, result)
+    for problem in problems:
+        console.print(output.mark(False), Text(problem))
+    for name in untested:
+        console.print(output.mark(None), Text(f"{name} has no tests", style="dim"))
+    failed = sum(not result.passed for _, result in results)
+    passed = len(results) - failed
+    console.print()
+    style = "bold red" if failed or problems else "bold green"
+    console.print(Text(f"{passed} passed, {failed} failed", style=style))
+
+
+def _print_details(console: Console, result: Result) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    for moment in result.timeline:
+        console.print(Text(f"      {_line(moment)}", style="dim"))
+    table = Table(box=None, padding=(0, 2, 0, 6), header_style="dim")
+    table.add_column("expected", overflow="fold")
+    table.add_column("actual", overflow="fold")
+    for row in result.rows:
+        style = "" if row.agrees else "red"
+        table.add_row(
+            Text(_expected(row.expected) if row.expected else "-", style=style),
+            Text(_deed(row.actual) if row.actual else "-", style=style),
+        )
+    if not result.rows:
+        table.add_row("nothing", "nothing")
+    console.print(table)
+    for row in result.rows:
+        for text in _differences(row):
+            console.print(Text(f"        {text}", style="red"))
+
+
+def _differences(row: Row) -> list[str]:
+    if row.actual is None and row.expected is not None:
+        return [f"{row.expected.kind} {row.expected.target}: did not happen"]
+    if row.expected is None and row.actual is not None:
+        why = f" ({row.actual.message})" if row.actual.message else ""
+        return [f"{row.actual.kind} {row.actual.target}: was not expected{why}"]
+    told = []
+    for one in row.differences:
+        actual = "nothing was there" if one.missing else f"was {_brief(one.actual)}"
+        told.append(f"{one.place or 'action'}: wanted {_brief(one.wanted)}, {actual}")
+    if row.actual and row.actual.message and not row.agrees:
+        told.append(row.actual.message)
+    return told
+
+
+def _line(moment: Moment) -> str:
+    from base.time import format_duration
+
+    at = format_duration(moment.at).rjust(8)
+    event = moment.event
+    words = {
+        "given": "event",
+        "emitted": "emitted",
+        "passes": "time passes",
+        "fired": "fires",
+        "duplicate": "duplicate",
+        "unanswered": "no answer",
+        "looped": "chain cut",
+        "breaker": "breaker opens",
+    }[moment.kind]
+    if event is None or moment.kind == "fired":
+        return f"{at}  {words}"
+    subject = f" {event.subject}" if event.subject else ""
+    data = f" {_brief(event.data)}" if event.has_data and moment.kind == "given" else ""
+    note = f": {moment.note}" if moment.note else ""
+    return f"{at}  {words} {event.type}{subject}{data}{note}"
+
+
+def _expected(one: Expected) -> str:
+    from base.time import format_duration
+
+    at = f"{format_duration(one.at)} " if one.at is not None else ""
+    fields = f" {_brief(dict(one.fields))}" if one.fields else ""
+    return f"{at}{one.kind} {one.target}{fields}{f' error {one.error}' if one.error else ''}"
+
+
+def _deed(one: Deed) -> str:
+    from base.time import format_duration
+
+    at = format_duration(one.at)
+    if one.error:
+        return f"{at} {one.kind} {one.target} error {one.error}"
+    shown = {name: value for name, value in one.fields.items() if value not in (None, [], {}, 0)}
+    return f"{at} {one.kind} {one.target} {_brief(shown) if shown else ''}".rstrip()
+
+
+def _brief(value: Any) -> str:
+    import orjson
+
+    text = orjson.dumps(value, default=str).decode()
+    return text if len(text) <= 300 else text[:299] + "…"
+
+
+def _told(file: str, result: Result) -> dict[str, object]:
+    return {
+        "file": file,
+        "automation": result.automation,
+        "test": result.name,
+        "passed": result.passed,
+        "place": result.place,
+        "rows": [
+            {
+                "agrees": row.agrees,
+                "expected": _expected(row.expected) if row.expected else None,
+                "actual": _deed(row.actual) if row.actual else None,
+                "differences": _differences(row) if not row.agrees else [],
+            }
+            for row in result.rows
+        ],
+    }
