@@ -94,8 +94,8 @@ async def test_several_gzip_members_are_one_body_under_one_limit():
 @pytest.mark.parametrize(
     ("encoding", "raw"),
     [
-        ("gzip", gzip.compress(b"hello")[:-3]),
-        ("gzip", gzip.compress(b"hello") + b"trailing"),
+        ("gzip", gzip.compress(b"hello", mtime=0)[:-3]),
+        ("gzip", gzip.compress(b"hello", mtime=0) + b"trailing"),
         ("gzip", b"not gzip at all"),
         ("gzip", b""),
         ("deflate", zlib.compress(b"hello")[:-1]),
