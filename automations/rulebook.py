@@ -71,20 +71,17 @@ class Rulebook:
         """Make the rules what the proposal says, in one transaction.
 
         With `instance` and `digest`, only if this copy of the origin changed since it was last
-        applied; and from a copy never seen before, only if its content is not one that was
-        replaced since. So replicas with older copies do not undo what a newer one brought.
+        applied: so replicas with older copies do not undo what a newer one brought.
         """
         outcome = Outcome()
 
         async def decide(tx: Tx) -> _Decided:
             nonlocal outcome
-            if instance and not await _is_news(tx, proposal.origin, instance, digest):
+            if instance and not await store.is_news(tx, proposal.origin, instance, digest):
                 outcome = Outcome(skipped=True)
                 return _NOTHING
             application = Application(tx, proposal, await store.saved(tx))
             await application.run()
-            if instance:
-                await store.note_applied(tx, proposal.origin, instance, digest)
             outcome = application.outcome
             return application.events, lambda: self._with(application.changed)
 
@@ -164,12 +161,3 @@ class Rulebook:
 async def _must_exist(tx: Tx, name: str) -> None:
     if not await tx.fetch("SELECT 1 FROM automation WHERE name = $1", name):
         raise NotFoundError(f"there is no automation {name}", code="automation_unknown")
-
-
-async def _is_news(tx: Tx, origin: str, instance: str, digest: str) -> bool:
-    """Whether this content of this copy is to be applied."""
-    history = await store.applied(tx, origin)
-    own = next((one for one in history if one.instance == instance), None)
-    if own is not None:
-        return own.digest != digest
-    return all(one.digest != digest for one in history)

@@ -11,9 +11,10 @@ import orjson
 from automations.reader import Problem
 from automations.rule import Rule
 from automations.tables import AppliedRow, AutomationRow, FiringRow
-from base.time import Micros
+from base.time import SECOND, Micros
 from events.tx import InsertSpec, Tx
 
+_YEAR: Micros = 366 * 86_400 * SECOND
 _FIRING = InsertSpec(FiringRow)
 _APPLIED = InsertSpec(AppliedRow)
 _RULE = InsertSpec(AutomationRow)
@@ -171,33 +172,27 @@ async def remove(tx: Tx, names: Iterable[str]) -> None:
     await tx.execute(f"DELETE FROM automation WHERE name {tx.any(1, 'text')}", list(names))
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """A content that an instance applied, and when."""
+async def is_news(tx: Tx, origin: str, instance: str, digest: str) -> bool:
+    """Whether this content of this copy is to be applied; it is then noted as the latest.
 
-    instance: str
-    digest: str
-    at: Micros
-
-
-async def applied(tx: Tx, origin: str) -> list[Applied]:
-    """What was applied for an origin, the latest first."""
+    It is, when this copy changed since it was last applied; and of a copy not seen before, when
+    it is not what was applied last anyway. So a copy that stayed as it was never undoes what
+    another, newer one brought. Copies not heard of for a year are forgotten.
+    """
     rows = await tx.fetch(
-        "SELECT instance, digest, at FROM applied WHERE origin = $1 ORDER BY at DESC LIMIT 1000",
-        origin,
+        "SELECT instance, digest FROM applied WHERE origin = $1 ORDER BY at DESC", origin
     )
-    return [Applied(*row) for row in rows]
-
-
-async def note_applied(tx: Tx, origin: str, instance: str, digest: str) -> None:
-    """This content is now the latest of this instance."""
+    latest, own = (rows[0][1] if rows else None), dict(rows).get(instance)
+    if own == digest:
+        return False
     await tx.execute(
-        "DELETE FROM applied WHERE origin = $1 AND instance = $2 AND digest = $3",
+        "DELETE FROM applied WHERE origin = $1 AND (instance = $2 OR at < $3)",
         origin,
         instance,
-        digest,
+        tx.now - _YEAR,
     )
     await tx.insert(_APPLIED, [(origin, instance, digest, tx.now)])
+    return own is not None or digest != latest
 
 
 def _row(

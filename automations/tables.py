@@ -51,14 +51,14 @@ class AutomationRow(SQLModel, table=True):
 
 
 class AppliedRow(SQLModel, table=True):
-    """Which content each instance of an origin applied, so that an older copy does not come back."""
+    """What each copy of an origin applied last, so that a copy that stayed as it was stays quiet."""
 
     __tablename__ = "applied"
 
     origin: str = Field(primary_key=True)
     instance: str = Field(primary_key=True)
-    """The copy it came from, such as a directory on one host."""
-    digest: str = Field(primary_key=True)
+    """The copy, such as a directory on one host."""
+    digest: str
     at: int = Field(sa_column=big())
 
 
