@@ -57,6 +57,8 @@ class Registry(Service):
         super().__init__("registry")
         self.problem: str | None = None
         """Why the flows could not be looked for the last time."""
+        self.looked = False
+        """Whether the first look is over, whatever it found."""
         self._journal = journal
         self._directory = directory
         self._python = python
@@ -82,6 +84,8 @@ class Registry(Service):
                 self.problem = error.message
                 log.warning("flows_not_found", problem=error.message)
                 return None
+            finally:
+                self.looked = True
             self.problem = None
             return found
 

@@ -7,12 +7,14 @@ commits what still waits, and last the database is closed.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from automations.directory import RuleDirectory
 from automations.firing_sink import FiringRecorder
 from automations.occasions import Occasions
 from automations.rulebook import Rulebook
@@ -36,6 +38,7 @@ from events.seen import Seen, SegmentedSeen
 from events.seen_loader import SeenLoader
 from events.store import open_seen, open_writer
 from events.webhooks.hook import Surroundings
+from events.webhooks.source import SUFFIXES
 from server.api.events import EventsApi
 from server.api.health import Check, HealthApi
 from server.api.hooks import HooksApi
@@ -52,6 +55,7 @@ from server.route import Route
 from server.router import Router
 from server.storage import Background, Storage
 from server.stream import LiveStream
+from server.watch import FolderWatch
 from triggers.evaluator import TriggerEvaluator
 
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -70,6 +74,7 @@ class Floors:
     storage: Storage
     rules: Ruleset
     rulebook: Rulebook
+    directory: RuleDirectory
     occasions: Occasions
     engine: Engine
     hooks: Hooks
@@ -83,12 +88,13 @@ class Engine:
     recorder: Recorder
     launcher: ProcessLauncher
     registry: Registry
+    watch: FolderWatch
     worker: Worker
     rescue: Rescue
 
     @property
     def services(self) -> list[Service]:
-        return [self.recorder, self.launcher, self.registry, self.worker, self.rescue]
+        return [self.recorder, self.launcher, self.registry, self.watch, self.worker, self.rescue]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +143,9 @@ async def composed(settings: Settings) -> AsyncIterator[App]:
             _housekeeping(floors),
             refusals,
             stream,
+            floors.directory,
             *floors.engine.services,
+            FolderWatch(settings.directory / "sources", SUFFIXES, floors.hooks.load),
             http,
         ]
         yield App(floors, ServiceGroup(services, grace=settings.shutdown), http)
@@ -174,6 +182,7 @@ async def _floors(settings: Settings, database: Database) -> Floors:
         storage=Storage(journal, writer),
         rules=rules,
         rulebook=rulebook,
+        directory=RuleDirectory(settings.directory, rulebook, instance=_instance(settings)),
         occasions=Occasions(journal, rules, recorder, evaluator),
         engine=_engine(settings, journal, starter, alone=database.address.dialect == "sqlite"),
         hooks=hooks,
@@ -206,8 +215,15 @@ def _engine(settings: Settings, journal: Journal, starter: RunStarter, *, alone:
             exclusive=alone,
         ),
     )
-    rescue = Rescue(journal, lease=runs.lease // _MICROSECOND)
-    return Engine(Control(journal, starter), recorder, launcher, registry, worker, rescue)
+    return Engine(
+        control=Control(journal, starter),
+        recorder=recorder,
+        launcher=launcher,
+        registry=registry,
+        watch=FolderWatch(settings.directory / "flows", frozenset({".py"}), registry.refresh),
+        worker=worker,
+        rescue=Rescue(journal, lease=runs.lease // _MICROSECOND),
+    )
 
 
 def _routes(
@@ -234,16 +250,20 @@ def _routes(
 def _checks(floors: Floors) -> dict[str, Check]:
     """What has to be there for the service to be ready, beside its parts being started."""
     launcher, registry = floors.engine.launcher, floors.engine.registry
+    flows = floors.settings.directory / "flows"
 
     def launching() -> str | None:
-        if launcher.up.is_set() or not (floors.settings.directory / "flows").is_dir():
+        if launcher.up.is_set() or not flows.is_dir():
             return None
         return launcher.problem or "its fork server is starting"
+
+    def looked() -> str | None:
+        return registry.problem if registry.looked else "they are being looked for"
 
     return {
         "database": lambda: None if floors.journal.available else "out of reach",
         "launcher": launching,
-        "flows": lambda: registry.problem,
+        "flows": looked,
     }
 
 
@@ -261,6 +281,11 @@ def _housekeeping(floors: Floors) -> Background:
     if isinstance(seen, SegmentedSeen):
         work.append(SeenLoader(seen, floors.database).run)
     return Background("housekeeping", *work)
+
+
+def _instance(settings: Settings) -> str:
+    """What this copy of the project is called among those that share the database."""
+    return f"{socket.gethostname()}:{settings.directory}"
 
 
 def _surroundings(settings: Settings) -> Surroundings:
