@@ -59,7 +59,11 @@ def make_event(rng: random.Random) -> dict[str, Any]:
             "channel": rng.choice(CHANNELS),
             "shop": rng.choice(SHOPS),
             "sku": f"{rng.choice('ABCDEFGHJK')}{rng.choice('MNPQRSTXYZ')}-{number % 1_000}",
-            "customer": {"id": number, "name": "Ada Lovelace", "new": rng.random() < 0.5},
+            "customer": {
+                "id": number,
+                "name": "Augusta Ada King Lovelace",
+                "new": rng.random() < 0.5,
+            },
         },
     }
 

@@ -152,6 +152,13 @@ def test_a_selector_met_in_several_ways_is_found_once():
     assert index.match({"type": "t", "source": "/", "data": {"a": 1, "b": 2}}) == ["either"]
 
 
+def test_a_dotted_name_beside_its_object_is_seen_by_the_fields():
+    index: Index[int] = Index()
+    for key in range(FEW + 1):
+        index.add(key, Selector.parse({"match": {"data": {"b": [key]}}}))
+    assert index.match({"type": "t", "source": "/", "data": {"a": 1}, "data.b": 3}) == [3]
+
+
 def test_a_key_is_there_once_and_goes_once():
     index: Index[str] = Index()
     index.add("a", Selector.parse("x"))
