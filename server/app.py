@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+import server.tables  # noqa: F401 - what is imported is what a new database gets
 from automations.directory import RuleDirectory
 from automations.firing_sink import FiringRecorder
 from automations.occasions import Occasions
