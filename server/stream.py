@@ -96,8 +96,9 @@ class LiveStream(Service):
             end = await last_position(session)
             paged = replace(query, after=position, order="asc", limit=_PAGE)
             found = await find(session, paged)
-        full = len(found) == _PAGE
-        return found, found[-1].position if full else max(end, position)
+        # What was committed between the two reads is in `found`, and must not come again.
+        reached = found[-1].position if found else position
+        return found, reached if len(found) == _PAGE else max(end, reached)
 
     async def wait(self, seconds: float) -> bool:
         """Until something happened, or this long. False once the stream has ended."""
