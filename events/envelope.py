@@ -24,6 +24,8 @@ from base.time import Micros, parse_rfc3339
 from events.event import Event
 
 MAX_BATCH = 1_000
+OWN_TYPES = "ensue."
+"""How the types begin that only the service makes: nobody else can say that a run completed."""
 MAX_ID = 512
 
 _NO_CONTROLS = r"^[^\x00-\x1f\x7f-\x9f]+$"
@@ -98,9 +100,20 @@ def batch(values: Any, *, now: Micros, most: int = MAX_BATCH) -> list[Event]:
     raise fault
 
 
+def _reserved() -> InvalidInputError:
+    return InvalidInputError(
+        f"types that start with {OWN_TYPES} are the service's own",
+        code="type_reserved",
+        place="type",
+        hint="choose another type, such as the name of what happened in your own domain",
+    )
+
+
 def _event(raw: dict[str, Any], now: Micros) -> Event:
     """The event of a checked envelope; what is left to check are time, data and extensions."""
     event_id: str = raw["id"]
+    if raw["type"].startswith(OWN_TYPES):
+        raise _reserved()
     get = raw.get
     attributes: dict[str, Any] = {}
     for name, value in raw.items():

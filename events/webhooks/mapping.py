@@ -29,7 +29,6 @@ HOOK = Scope(body="any", headers="map", query="map", hook="text", delivery="map"
 
 FIELDS = ("type", "source", "subject", "id", "time", "data")
 _WHOLE_BODY = "${body}"
-_RESERVED = "ensue."
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +77,6 @@ def map_events(delivery: Delivery, mapping: Mapping[str, Template] | None) -> li
         if mapping:
             raw |= _mapped(delivery, body, mapping)
         events = [envelope.event(_spelled(raw), now=now, prefix="event.")]
-    for event in events:
-        if event.type.startswith(_RESERVED):
-            raise InvalidInputError(
-                f"events of the type {event.type} are made by this service alone",
-                code="type_reserved",
-                place="event.type",
-            )
     return events
 
 

@@ -318,3 +318,13 @@ def test_any_json_is_an_event_or_a_fault_that_is_explained(value):
         except InvalidInputError as error:
             fault = error
         assert fault is None or (fault.status == 400 and fault.place)
+
+
+def test_types_of_the_service_itself_are_refused_from_outside():
+    body = b'{"type": "ensue.run.completed", "data": {}}'
+    with pytest.raises(InvalidInputError) as refused:
+        decode("application/json", (), body, now=0)
+    assert (refused.value.code, refused.value.place) == ("type_reserved", "type")
+    with pytest.raises(InvalidInputError) as refused:
+        decode("application/json", (), b'[{"type": "a"}, ' + body + b"]", now=0)
+    assert refused.value.place == "$[1].type"
