@@ -26,6 +26,8 @@ from pathlib import Path
 from socket import socket
 from typing import Any, TextIO
 
+from ensue.rehearsal import rehearse
+
 _PRELOADED = (
     "asyncio",
     "concurrent.futures",
@@ -47,7 +49,7 @@ def preload() -> None:
     """Everything that a run needs and that is the same for all; starts no thread."""
     for name in _PRELOADED:
         importlib.import_module(name)
-    _warm_up()
+    rehearse()
 
 
 def main(connection: socket, environment: Mapping[str, str]) -> int:
@@ -153,14 +155,3 @@ def _leave(*, wait: bool) -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(BaseException):
             stream.flush()
-
-
-def _warm_up() -> None:
-    """Do once what the first run would otherwise do for the first time in every process."""
-    from ensue.flows import Flow
-
-    def nothing(text: str = "", number: int = 0) -> None:
-        """A flow that does nothing."""
-
-    flow = Flow(nothing)
-    flow.parameters.validate(flow.parameters.from_mapping({}))

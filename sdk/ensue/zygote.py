@@ -18,6 +18,9 @@ Guarantees. A run is a process group of its own; what is left of the group when 
 process ends is killed with it. A run never outlives its worker: when the socket closes, or when
 no `renew` came for `--patience` seconds, all groups are killed; when this process itself is
 killed, the kernel kills the runs (PR_SET_PDEATHSIG). One thread, so that a fork copies all of it.
+
+`--spares` processes are forked ahead, when nothing else is to be done, and wait for a run having
+gone through a rehearsal of one; beyond them a run is forked on demand.
 """
 
 from __future__ import annotations
@@ -36,14 +39,18 @@ import struct
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from ensue import child
+from ensue.rehearsal import rehearse
 
 _LENGTH = struct.Struct("!I")
 _FDS_PER_LAUNCH = 3
 _PR_SET_PDEATHSIG = 1
+_QUIET = 0.02
+"""Seconds without a launch after which a spare process is forked: never while runs start."""
 _LIBC = ctypes.CDLL(None)
 
 
@@ -66,6 +73,14 @@ class _Intake:
         self.data += data
         return bool(data)
 
+    def launch(self) -> tuple[dict[str, str], list[int]] | None:
+        """What a spare process is told: its environment and its descriptors."""
+        if len(self.data) < _LENGTH.size:
+            return None
+        (length,) = _LENGTH.unpack_from(self.data)
+        body = self.data[_LENGTH.size :]
+        return (json.loads(body), self.fds) if len(body) == length else None
+
     def requests(self) -> list[tuple[dict[str, Any], list[int]]]:
         found = []
         while len(self.data) >= _LENGTH.size:
@@ -81,12 +96,23 @@ class _Intake:
         return found
 
 
+@dataclass(frozen=True)
+class _Spare:
+    """A process that waits for its run at the other end of `line`."""
+
+    pid: int
+    line: socket.socket
+
+
 class Zygote:
     """Serves one worker until the socket closes."""
 
-    def __init__(self, connection: socket.socket, patience: float | None) -> None:
+    def __init__(self, connection: socket.socket, patience: float | None, spares: int) -> None:
         self._connection = connection
         self._patience = patience
+        self._wanted_spares = spares
+        self._spares: list[_Spare] = []
+        self._launched = 0.0
         self._renewed = time.monotonic()
         self._intake = _Intake()
         self._unsent = bytearray()
@@ -100,6 +126,7 @@ class Zygote:
         signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
         self._connection.setblocking(False)
         self._say(op="ready", pid=self._pid, python=sys.version.split()[0])
+        self._launched = time.monotonic()
         try:
             while self._turn():
                 pass
@@ -111,7 +138,8 @@ class Zygote:
         poll.register(self._woken, select.POLLIN)
         wanted = select.POLLIN | (select.POLLOUT if self._unsent else 0)
         poll.register(self._connection, wanted)
-        for fd, events in poll.poll(self._wait()):
+        happened = poll.poll(self._wait())
+        for fd, events in happened:
             if fd == self._woken:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._woken, 4096)
@@ -119,12 +147,18 @@ class Zygote:
                 return False
         self._reap()
         self._check_patience()
+        if not happened:
+            self._fork_spare()
         return True
 
     def _wait(self) -> float | None:
-        if self._patience is None or not self._runs:
-            return None
-        return max(self._renewed + self._patience - time.monotonic(), 0.01) * 1_000
+        """Milliseconds until something is to be done of itself."""
+        now, until = time.monotonic(), []
+        if len(self._spares) < self._wanted_spares:
+            until.append(self._launched + _QUIET - now)
+        if self._patience is not None and self._runs:
+            until.append(self._renewed + self._patience - now)
+        return max(min(until), 0) * 1_000 + 1 if until else None
 
     def _talk(self, events: int) -> bool:
         if events & select.POLLOUT:
@@ -156,12 +190,11 @@ class Zygote:
         if not self._runs:
             self._renewed = time.monotonic()
         try:
-            pid = os.fork()
+            pid = self._hand_over(request, fds) or self._fork_for(request, fds)
         except OSError as error:
             self._say(op="refused", id=request["id"], message=f"no process for it: {error}")
         else:
-            if pid == 0:
-                self._become_child(request, fds)
+            self._launched = time.monotonic()
             self._runs[pid] = request["id"]
             self._pids[request["id"]] = pid
             self._say(op="launched", id=request["id"], pid=pid)
@@ -169,7 +202,42 @@ class Zygote:
             for fd in fds:
                 os.close(fd)
 
-    def _become_child(self, request: dict[str, Any], fds: list[int]) -> NoReturn:
+    def _hand_over(self, request: dict[str, Any], fds: list[int]) -> int | None:
+        """Give the run to a process that waits; None if there is none."""
+        while self._spares:
+            spare = self._spares.pop()
+            with spare.line, contextlib.suppress(OSError):
+                data = json.dumps(request["environment"]).encode()
+                socket.send_fds(spare.line, [_LENGTH.pack(len(data)) + data], fds)
+                return spare.pid
+        return None
+
+    def _fork_for(self, request: dict[str, Any], fds: list[int]) -> int:
+        pid = os.fork()
+        if pid == 0:
+            self._become_child(lambda: (request["environment"], fds))
+        return pid
+
+    def _fork_spare(self) -> None:
+        if len(self._spares) >= self._wanted_spares:
+            return
+        if time.monotonic() - self._launched < _QUIET:
+            return
+        ours, theirs = socket.socketpair()
+        try:
+            pid = os.fork()
+        except OSError:
+            ours.close()
+            self._launched = time.monotonic() + 1  # the machine is full: no more of it for a while
+        else:
+            if pid == 0:
+                ours.close()
+                self._become_child(lambda: _await_run(theirs))
+            self._spares.append(_Spare(pid, ours))
+        finally:
+            theirs.close()
+
+    def _become_child(self, orders: Callable[[], tuple[dict[str, str], list[int]]]) -> NoReturn:
         """Everything of the fork server is given up; only the run is left."""
         code = 1
         try:
@@ -182,14 +250,16 @@ class Zygote:
                 signal.signal(number, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
             self._connection.close()
+            for spare in self._spares:
+                spare.line.close()
             os.close(self._woken)
             os.close(self._waker)
-            channel, stdout, stderr = fds
+            environment, (channel, stdout, stderr) = orders()
             os.dup2(stdout, 1)
             os.dup2(stderr, 2)
             os.close(stdout)
             os.close(stderr)
-            code = child.main(socket.socket(fileno=channel), request["environment"])
+            code = child.main(socket.socket(fileno=channel), environment)
         except BaseException:  # noqa: BLE001 - the last frame of the process: it goes to its stderr
             sys.excepthook(*sys.exc_info())
         finally:
@@ -198,7 +268,7 @@ class Zygote:
             os._exit(code)
 
     def _reap(self) -> None:
-        while self._runs:
+        while self._runs or self._spares:
             # WNOWAIT keeps the zombie, and with it the number of its group, until the group is dead.
             ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             if ended is None:
@@ -207,6 +277,7 @@ class Zygote:
             with contextlib.suppress(OSError):
                 os.killpg(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
+            self._forget_spare(pid)
             if run := self._runs.pop(pid, None):
                 self._pids.pop(run, None)
                 code = ended.si_status
@@ -218,6 +289,14 @@ class Zygote:
                     signal=None if exited else code,
                 )
 
+    def _forget_spare(self, pid: int) -> None:
+        for spare in self._spares:
+            if spare.pid == pid:
+                spare.line.close()
+                self._spares.remove(spare)
+                self._launched = time.monotonic() + 1  # it died of something: not at once again
+                return
+
     def _check_patience(self) -> None:
         if self._patience is None or not self._runs:
             return
@@ -225,7 +304,7 @@ class Zygote:
             self._kill_all()
 
     def _kill_all(self) -> None:
-        for pid in self._runs:
+        for pid in (*self._runs, *(spare.pid for spare in self._spares)):
             _signal_group(pid, signal.SIGKILL)
 
     def _say(self, **message: Any) -> None:
@@ -240,6 +319,17 @@ class Zygote:
             return
         except OSError:
             self._unsent.clear()  # the worker is gone: the next turn sees it
+
+
+def _await_run(line: socket.socket) -> tuple[dict[str, str], list[int]]:
+    """Rehearse, then wait for a run; the process ends where the fork server does."""
+    rehearse()
+    intake = _Intake()
+    while intake.receive(line):
+        if found := intake.launch():
+            line.close()
+            return found
+    os._exit(0)
 
 
 def _signal_group(pid: int, number: int) -> None:
@@ -258,6 +348,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m ensue.zygote")
     parser.add_argument("--fd", type=int, required=True)
     parser.add_argument("--patience", type=float, default=None)
+    parser.add_argument("--spares", type=int, default=2)
     options = parser.parse_args()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     child.preload()
@@ -267,7 +358,7 @@ def main() -> None:
     connection.set_inheritable(False)
     gc.collect()
     gc.freeze()
-    Zygote(connection, options.patience).serve()
+    Zygote(connection, options.patience, options.spares).serve()
 
 
 if __name__ == "__main__":
