@@ -324,7 +324,7 @@ def test_types_of_the_service_itself_are_refused_from_outside():
     body = b'{"type": "ensue.run.completed", "data": {}}'
     with pytest.raises(InvalidInputError) as refused:
         decode("application/json", (), body, now=0)
-    assert (refused.value.code, refused.value.place) == ("type_reserved", "type")
+    assert (refused.value.code, refused.value.place) == ("type_reserved", "$.type")
     with pytest.raises(InvalidInputError) as refused:
         decode("application/json", (), b'[{"type": "a"}, ' + body + b"]", now=0)
     assert refused.value.place == "$[1].type"
