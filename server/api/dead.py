@@ -1,0 +1,1 @@
+"""Dead actions: those that were given up, and trying them again."""

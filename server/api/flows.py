@@ -1,0 +1,1 @@
+"""Flows: what can be run, and running it."""
