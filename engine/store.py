@@ -15,7 +15,7 @@ import orjson
 from base.time import Micros
 from engine.run import Run, RunState
 from engine.state import Refused, Signal, Step, advance
-from engine.tables import RunRow
+from engine.tables import OWNED, RunRow
 from events.tx import InsertSpec, Tx
 
 _COLUMNS = tuple(field.name for field in fields(Run))
@@ -50,7 +50,6 @@ _SAVE = {
     ),
 }
 _WAITING = "state IN ('scheduled', 'late', 'retrying')"
-_OWNED = "state IN ('pending', 'running', 'cancelling')"
 _READY_FLOWS = "(SELECT name FROM flow WHERE NOT paused AND problem IS NULL)"
 
 
@@ -119,7 +118,7 @@ async def next_due(tx: Tx) -> Micros | None:
 async def renew(tx: Tx, worker: str, lease: Micros) -> list[Run]:
     """Extend the leases of all that a worker owns; returns them."""
     rows = await tx.fetch(
-        f"UPDATE run SET lease_until = $1 WHERE worker = $2 AND {_OWNED} RETURNING {_SELECT}",
+        f"UPDATE run SET lease_until = $1 WHERE worker = $2 AND {OWNED} RETURNING {_SELECT}",
         tx.now + lease,
         worker,
     )
@@ -133,7 +132,7 @@ async def lost(tx: Tx, limit: int, *, survivor: str | None = None) -> list[Run]:
     else:
         where, argument = "worker <> $1", survivor  # type: ignore[assignment]  # the one parameter of either condition
     rows = await tx.fetch(
-        f"SELECT {_SELECT} FROM run WHERE {_OWNED} AND {where} ORDER BY id LIMIT $2",
+        f"SELECT {_SELECT} FROM run WHERE {OWNED} AND {where} ORDER BY id LIMIT $2",
         argument,
         limit,
     )
@@ -143,7 +142,7 @@ async def lost(tx: Tx, limit: int, *, survivor: str | None = None) -> list[Run]:
 async def overdue(tx: Tx, after: Micros, limit: int) -> list[Run]:
     """Scheduled runs that should have started more than `after` ago and are not held back on purpose."""
     rows = await tx.fetch(
-        f"SELECT {_SELECT} FROM run WHERE {_WAITING} AND state = 'scheduled' AND due < $1 "
+        f"SELECT {_SELECT} FROM run WHERE state = 'scheduled' AND due < $1 "
         "AND flow NOT IN (SELECT name FROM flow WHERE paused) ORDER BY due, id LIMIT $2",
         tx.now - after,
         limit,

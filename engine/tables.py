@@ -11,7 +11,12 @@ from sqlmodel import Field, SQLModel
 from events.tables import big
 
 _WAITING = text("state IN ('scheduled', 'late', 'retrying')")
-_OWNED = text("state IN ('pending', 'running', 'cancelling')")
+_SCHEDULED = text("state = 'scheduled'")
+ACTIVE = "state IN ('scheduled', 'late', 'retrying', 'paused', 'pending', 'running', 'cancelling')"
+"""Spelled as in its index, so that the database sees that the index serves."""
+OWNED = "state IN ('pending', 'running', 'cancelling')"
+_OWNED = text(OWNED)
+_ACTIVE = text(ACTIVE)
 _KEYED = text("idempotency_key IS NOT NULL")
 
 
@@ -58,6 +63,8 @@ class RunRow(SQLModel, table=True):
     __tablename__ = "run"
     __table_args__ = (
         Index("run_due", "due", "id", sqlite_where=_WAITING, postgresql_where=_WAITING),
+        Index("run_overdue", "due", sqlite_where=_SCHEDULED, postgresql_where=_SCHEDULED),
+        Index("run_active", "state", sqlite_where=_ACTIVE, postgresql_where=_ACTIVE),
         Index("run_lease", "lease_until", sqlite_where=_OWNED, postgresql_where=_OWNED),
         Index("run_flow", "flow", "id"),
         Index(
