@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib.metadata import version
 from typing import Final
 
 import server.tables  # noqa: F401 - what is imported is what a new database gets
@@ -40,9 +41,11 @@ from events.seen_loader import SeenLoader
 from events.store import open_seen, open_writer
 from events.webhooks.hook import Surroundings
 from events.webhooks.source import SUFFIXES
+from server.api.automations import AutomationsApi
 from server.api.events import EventsApi
 from server.api.health import Check, HealthApi
 from server.api.hooks import HooksApi
+from server.api.openapi import OpenApi
 from server.api.stream import StreamApi
 from server.api.webhooks import WebhooksApi
 from server.body import Bodies
@@ -50,6 +53,7 @@ from server.counting import count_commits, count_stored, count_turns
 from server.gate import Gate
 from server.hooks import Hooks
 from server.http import Http
+from server.lookup import Lookup
 from server.refusals import Refusals
 from server.remote import Proxies
 from server.route import Route
@@ -131,8 +135,11 @@ async def composed(settings: Settings) -> AsyncIterator[App]:
         floors = await _floors(settings, database)
         refusals = Refusals(floors.journal)
         stream = LiveStream(floors.journal, database)
+        openapi = OpenApi(version("ensue-server"))
+        routes = [*openapi.routes(), *_routes(floors, refusals, stream, lambda: http.url)]
+        openapi.describe(routes)
         http = Http(
-            Router(_routes(floors, refusals, stream, lambda: http.url)),
+            Router(routes),
             Gate(loopback=settings.loopback, names=settings.hosts),
             Bodies(settings.limits.event_size),
             address=(settings.host, settings.port),
@@ -241,7 +248,11 @@ def _routes(
         proxies=Proxies(floors.settings.trusted_proxies),
         metrics=metrics,
     )
-    yield from EventsApi(journal, database, floors.seen, metrics, page=page).routes()
+    lookup = Lookup(database, floors.seen)
+    yield from EventsApi(journal, database, lookup, metrics, page=page).routes()
+    yield from AutomationsApi(
+        database, floors.rulebook, floors.occasions, lookup, page=page
+    ).routes()
     yield from StreamApi(stream, metrics).routes()
     yield from hooks_api.routes()
     yield from WebhooksApi(floors.hooks, database, url, page=page).routes()

@@ -11,7 +11,7 @@ from typing import Final
 from aiohttp import web
 
 from base.database import Database
-from base.errors import EnsueError, NotFoundError, UnprocessableError
+from base.errors import EnsueError, UnprocessableError
 from base.metrics import Metrics
 from base.time import now
 from events import log
@@ -19,25 +19,31 @@ from events.change import Change, Receipt
 from events.codec import Decoded, decode, encode
 from events.event import Event
 from events.journal import Journal
-from events.seen import Seen
 from events.tx import Tx
 from server import parameter
 from server.cursor import seal, unseal
+from server.lookup import Lookup
 from server.route import Call, Route, reply
 
 _LONG: Final = 256 << 10
 """Bytes from which a body is parsed in a thread, so that nobody else waits."""
 _LIST: Final = "events"
-_JSON_HEADERS: Final = {"Server": "ensue", "Content-Type": "application/cloudevents+json"}
+_CLOUDEVENT: Final = {"Server": "ensue", "Content-Type": "application/cloudevents+json"}
 
 
 class EventsApi:
     def __init__(
-        self, journal: Journal, database: Database, seen: Seen, metrics: Metrics, *, page: int
+        self,
+        journal: Journal,
+        database: Database,
+        lookup: Lookup,
+        metrics: Metrics,
+        *,
+        page: int,
     ) -> None:
         self._journal = journal
         self._database = database
-        self._seen = seen
+        self._lookup = lookup
         self._accepted = metrics.events_accepted.labels("api")
         self._duplicates = metrics.events_duplicate.labels("api")
         self._rejected = metrics.events_rejected
@@ -59,7 +65,7 @@ class EventsApi:
             Route(
                 "GET",
                 "/api/events",
-                self.list,
+                self.browse,
                 "The log, newest first.",
                 query=(
                     parameter.text("type", "A glob on the type, such as `order.*`."),
@@ -81,6 +87,14 @@ class EventsApi:
                 self.show,
                 "One event.",
                 answer="CloudEvent",
+                errors=(404,),
+            ),
+            Route(
+                "GET",
+                "/api/events/{id}/lineage",
+                self.lineage,
+                "The whole chain an event belongs to, in order; `causationid` makes it a tree.",
+                answer="EventList",
                 errors=(404,),
             ),
         ]
@@ -124,7 +138,7 @@ class EventsApi:
             "ids": [event.id for event in events],
         }
 
-    async def list(self, call: Call) -> web.Response:
+    async def browse(self, call: Call) -> web.Response:
         given = dict(call.query)
         limit = given.pop("limit", 100)
         if cursor := given.pop("cursor", None):
@@ -135,16 +149,12 @@ class EventsApi:
         return reply({"items": [shown(one.event) for one in found], "next": following})
 
     async def show(self, call: Call) -> web.Response:
-        event = await self.event(call.values["id"])
-        return web.Response(body=encode(event), headers=_JSON_HEADERS)
+        stored = await self._lookup.event(call.values["id"])
+        return web.Response(body=encode(stored.event), headers=_CLOUDEVENT)
 
-    async def event(self, id_: str) -> Event:
-        """Raises NotFoundError."""
-        async with self._database.reader() as session:
-            stored = await log.by_id(session, self._seen, id_) if id_ else None
-        if stored is None:
-            raise NotFoundError(f"there is no event {id_[:100]!r}", code="event_unknown")
-        return stored.event
+    async def lineage(self, call: Call) -> web.Response:
+        found = await self._lookup.chain(call.values["id"])
+        return reply({"items": [shown(one.event) for one in found], "next": None})
 
 
 def shown(event: Event) -> dict[str, object]:

@@ -34,7 +34,7 @@ class WebhooksApi:
             Route(
                 "GET",
                 "/api/webhooks",
-                self.list,
+                self.browse,
                 "The hooks of this project, and what is wrong with their definitions.",
                 answer="WebhookList",
             ),
@@ -49,7 +49,7 @@ class WebhooksApi:
             ),
         ]
 
-    async def list(self, _: Call) -> web.Response:
+    async def browse(self, _: Call) -> web.Response:
         items = []
         async with self._database.reader() as session:
             for name, hook in sorted(self._hooks.hooks.items()):

@@ -1,0 +1,248 @@
+"""The shapes of the API's answers, as JSON Schema, by the names that routes give them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+Schema = Mapping[str, Any]
+
+
+def _object(required: str = "", **properties: Any) -> Schema:
+    shape: dict[str, Any] = {"type": "object", "properties": properties}
+    if required:
+        shape["required"] = required.split()
+    return shape
+
+
+def _list(item: str) -> Schema:
+    return _object(
+        "items next",
+        items={"type": "array", "items": {"$ref": f"#/components/schemas/{item}"}},
+        next={"type": ["string", "null"], "description": "`cursor` of the next page"},
+    )
+
+
+def _one_of(*values: str) -> Schema:
+    return {"type": "string", "enum": list(values)}
+
+
+TEXT: Final = {"type": "string"}
+NAME: Final = {"type": ["string", "null"]}
+TIME: Final = {"type": "string", "format": "date-time"}
+WHEN: Final = {"type": ["string", "null"], "format": "date-time"}
+COUNT: Final = {"type": "integer", "minimum": 0}
+SECONDS: Final = {"type": ["number", "null"], "description": "seconds"}
+ANY: Final[Schema] = {}
+MAP: Final = {"type": "object", "additionalProperties": True}
+FLAG: Final = {"type": "boolean"}
+TEXTS: Final = {"type": "array", "items": {"type": "string"}}
+
+_PROBLEM: Final = _object(
+    "type title status code detail",
+    type=TEXT,
+    title=TEXT,
+    status={"type": "integer"},
+    code={**TEXT, "description": "stable, for programs"},
+    detail={**TEXT, "description": "for people"},
+    place={**TEXT, "description": "the field, parameter, header, or file:line:column"},
+    hint={**TEXT, "description": "the way out"},
+    id={**TEXT, "description": "of what the server's log has on an unexpected error"},
+)
+
+_EVENT: Final = {
+    **_object(
+        "specversion id source type",
+        specversion={"const": "1.0"},
+        id=TEXT,
+        source=TEXT,
+        type=TEXT,
+        subject=TEXT,
+        time=TIME,
+        datacontenttype=TEXT,
+        dataschema=TEXT,
+        data=ANY,
+        correlationid={**TEXT, "description": "the first event of the chain"},
+        causationid={**TEXT, "description": "the event that caused this one"},
+        depth={**COUNT, "description": "firings between the outside world and this event"},
+    ),
+    "additionalProperties": {"type": ["string", "integer", "boolean"]},
+    "description": "CloudEvents 1.0, structured JSON",
+}
+
+_AUTOMATION: Final = _object(
+    "name status revision firings errors",
+    name=TEXT,
+    description=NAME,
+    status=_one_of("active", "paused", "disabled", "invalid"),
+    enabled=FLAG,
+    paused=FLAG,
+    pause_reason=NAME,
+    shadow=FLAG,
+    origin=TEXT,
+    file=NAME,
+    line={"type": ["integer", "null"]},
+    revision=COUNT,
+    created=TIME,
+    updated=TIME,
+    firings=COUNT,
+    last_fired=WHEN,
+    errors=COUNT,
+    last_error=NAME,
+    last_error_at=WHEN,
+    problem={**MAP, "description": "what is wrong with the newest content; absent if nothing is"},
+    problems={"type": "array", "items": MAP},
+)
+
+_RUN: Final = _object(
+    "id flow state parameters tags attempt created due",
+    id=TEXT,
+    flow=TEXT,
+    state=_one_of(
+        "scheduled", "late", "pending", "running", "retrying", "paused", "cancelling",
+        "cancelled", "completed", "failed", "timed_out", "crashed", "skipped",
+    ),
+    parameters=MAP,
+    tags=TEXTS,
+    attempt=COUNT,
+    automation=NAME,
+    created=TIME,
+    due=TIME,
+    started=WHEN,
+    ended=WHEN,
+    duration=SECONDS,
+    message=NAME,
+    code=NAME,
+    result=ANY,
+    correlationid=NAME,
+    parent=NAME,
+    pool=TEXT,
+)  # fmt: skip
+
+_ACTION: Final = _object(
+    "id firing automation kind status attempts at",
+    id=TEXT,
+    firing=TEXT,
+    automation=TEXT,
+    kind=TEXT,
+    status=_one_of("done", "skipped", "failed", "waiting", "sending", "dead"),
+    attempts=COUNT,
+    at=TIME,
+    due=WHEN,
+    request={"type": ["object", "null"]},
+    result={"type": ["object", "null"]},
+    code=NAME,
+    error=NAME,
+)
+
+SHAPES: Final[Mapping[str, Schema]] = {
+    "Problem": _PROBLEM,
+    "CloudEvent": _EVENT,
+    "EventList": _list("CloudEvent"),
+    "Accepted": _object("accepted duplicates ids", accepted=COUNT, duplicates=COUNT, ids=TEXTS),
+    "Delivery": {"description": "What the sender sends; the hook says how it becomes an event."},
+    "Delivered": _object("id", id=TEXT, ids=TEXTS),
+    "Webhook": _object(
+        "name url scheme accepted rejected",
+        name=TEXT,
+        description=TEXT,
+        url=TEXT,
+        scheme=TEXT,
+        last_delivery=WHEN,
+        accepted=COUNT,
+        duplicate=COUNT,
+        rejected=COUNT,
+    ),
+    "WebhookList": _list("Webhook"),
+    "DeliveryRecord": _object(
+        "id at status headers size",
+        id=TEXT,
+        at=TIME,
+        status=_one_of("accepted", "duplicate", "rejected"),
+        code=NAME,
+        message=NAME,
+        event_id=NAME,
+        remote=NAME,
+        headers={"type": "object", "additionalProperties": TEXT},
+        size=COUNT,
+    ),
+    "DeliveryList": _list("DeliveryRecord"),
+    "Automation": _AUTOMATION,
+    "AutomationList": _list("Automation"),
+    "AutomationDetail": {
+        "allOf": [
+            {"$ref": "#/components/schemas/Automation"},
+            _object(definition={"type": ["object", "null"]}),
+        ]
+    },
+    "Action": _ACTION,
+    "ActionList": _list("Action"),
+    "Firing": _object(
+        "id automation at outcome events actions",
+        id=TEXT,
+        automation=TEXT,
+        revision=COUNT,
+        trigger=COUNT,
+        key=ANY,
+        at=TIME,
+        count=COUNT,
+        events=TEXTS,
+        outcome=_one_of("acted", "shadow", "suppressed", "looped"),
+        reason=NAME,
+        occasion=NAME,
+        actions={"type": "array", "items": {"$ref": "#/components/schemas/Action"}},
+    ),
+    "FiringList": _list("Firing"),
+    "Fired": _object("firing runs", firing=TEXT, runs=TEXTS),
+    "Replayed": _object("id firings", id=TEXT, firings=COUNT, firing_ids=TEXTS),
+    "Flow": _object(
+        "name status paused parameters",
+        name=TEXT,
+        description=NAME,
+        status=_one_of("active", "paused", "broken"),
+        paused=FLAG,
+        problem=NAME,
+        file=TEXT,
+        function=TEXT,
+        entrypoint=TEXT,
+        parameters={**MAP, "description": "JSON Schema of what it takes"},
+        tags=TEXTS,
+        retries=COUNT,
+        timeout=SECONDS,
+        registered=TIME,
+        updated=TIME,
+    ),
+    "FlowList": _list("Flow"),
+    "Run": _RUN,
+    "RunList": _list("Run"),
+    "LogLine": _object(
+        "seq at level logger message",
+        seq=COUNT,
+        attempt=COUNT,
+        at=TIME,
+        level={"type": "integer", "description": "as in Python's logging: 20 is INFO"},
+        logger=TEXT,
+        message=TEXT,
+        task_run_id=NAME,
+    ),
+    "LogList": _list("LogLine"),
+    "TaskRun": _object(
+        "id name state attempt",
+        id=TEXT,
+        name=TEXT,
+        key=TEXT,
+        state=TEXT,
+        attempt=COUNT,
+        started=WHEN,
+        ended=WHEN,
+        duration=SECONDS,
+        message=NAME,
+    ),
+    "TaskRunList": _list("TaskRun"),
+    "Health": _object("status", status={"const": "alive"}),
+    "Readiness": _object(
+        "status",
+        status=_one_of("ready", "waiting"),
+        waiting={"type": "object", "additionalProperties": TEXT},
+    ),
+}
