@@ -90,6 +90,11 @@ def current_channel() -> Channel | None:
     return _current[-1] if _current else None
 
 
+def no_channel() -> None:
+    """From now on `current_channel()` is None: in a forked process, say."""
+    _current.clear()
+
+
 class use_channel:  # noqa: N801 - reads as the statement it is: `with use_channel(c):`
     """While within, `current_channel()` is this one."""
 
@@ -100,7 +105,8 @@ class use_channel:  # noqa: N801 - reads as the statement it is: `with use_chann
         _current.append(self._channel)
 
     def __exit__(self, *exc_info: object) -> None:
-        _current.remove(self._channel)
+        if self._channel in _current:  # it is not in a forked process that comes by here
+            _current.remove(self._channel)
 
 
 class SocketChannel:

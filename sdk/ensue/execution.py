@@ -16,12 +16,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ensue.cancellation import Cancellation
-from ensue.channel import Channel, Message, use_channel
+from ensue.channel import Channel, Message, no_channel, use_channel
 from ensue.context import RunContext, inside_flow, sole_run
 from ensue.encoding import encode
 from ensue.errors import ParametersInvalidError
 from ensue.flow_runs import FlowCall
 from ensue.flows import Flow
+from ensue.forks import undone_in_forks
 from ensue.ids import now_micros
 from ensue.logs import clean, get_run_logger, records_to
 from ensue.states import State, describe_error, state_of
@@ -50,7 +51,7 @@ def run_flow(
     outlive a cancelled or timed-out flow are still running when it returns: end the
     process with `os._exit`, after closing the channel.
     """
-    with use_channel(channel), Cancellation(channel) as cancellation:
+    with use_channel(channel), undone_in_forks(no_channel), Cancellation(channel) as cancellation:
         with records_to(channel):
             finished = _conduct(flow, parameters, run, channel, cancellation)
         channel.request(finished, timeout=_FINISH_SECONDS)

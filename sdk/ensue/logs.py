@@ -16,10 +16,12 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any, TextIO
 
 from ensue.channel import Channel
 from ensue.context import current_flow_run, current_task_run
+from ensue.forks import undone_in_forks
 from ensue.ids import now_micros
 
 FLOW_RUNS = "ensue.flow_runs"
@@ -117,14 +119,19 @@ def records_to(channel: Channel) -> Iterator[None]:
     lines = _Lines("stdout", sys.stdout, channel), _Lines("stderr", sys.stderr, channel)
     captured = _text_over(lines[0]), _text_over(lines[1])
     sys.stdout, sys.stderr = captured
-    try:
-        yield
-    finally:
+
+    def put_back() -> None:
         sys.stdout, sys.stderr = streams
+        ours.handlers[:], ours.level, ours.propagate, logging.lastResort = before
+
+    try:
+        with undone_in_forks(put_back):
+            yield
+    finally:
+        put_back()
         for text, raw in zip(captured, lines, strict=True):
             text.flush()
             raw.end_line()
-        ours.handlers[:], ours.level, ours.propagate, logging.lastResort = before
 
 
 def _text_over(raw: _Lines) -> TextIO:
@@ -184,3 +191,15 @@ def clean(text: str) -> str:
 def _task_run_id() -> str | None:
     task_run = current_task_run()
     return None if task_run is None else task_run.id
+
+
+_WHOLE = frozenset(code.__code__ for code in (ChannelHandler.emit, _Lines.write, _Lines.end_line))
+
+
+def amid_a_line(frame: FrameType | None) -> bool:
+    """Whether this code is handing on a log line, which an interruption would lose or repeat."""
+    while frame is not None:
+        if frame.f_code in _WHOLE:
+            return True
+        frame = frame.f_back
+    return False

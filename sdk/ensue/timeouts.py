@@ -23,6 +23,7 @@ from types import FrameType
 from typing import TypeVar
 
 from ensue.errors import RunTimeoutError
+from ensue.logs import amid_a_line
 
 R = TypeVar("R")
 
@@ -93,8 +94,8 @@ class _Alarm:
             _ring_at(self._outer_deadline, self._outer_interval)
 
     def _rang(self, number: int, frame: FrameType | None) -> None:
-        if self.done:
-            return
+        if self.done or amid_a_line(frame):
+            return  # in the second case it rings again
         outer = self._outer_deadline
         if outer is not None and outer < self.deadline:
             again = self._outer_interval
