@@ -60,6 +60,11 @@ def storable(text: str) -> str:
     return text
 
 
+def attempt_of(seq: int) -> int:
+    """The attempt that said a line."""
+    return seq // _ATTEMPT
+
+
 class LineCutter:
     """Bytes as they come from a pipe, cut into lines. An endless line is cut at the bound."""
 

@@ -43,9 +43,11 @@ from events.webhooks.hook import Surroundings
 from events.webhooks.source import SUFFIXES
 from server.api.automations import AutomationsApi
 from server.api.events import EventsApi
+from server.api.flows import FlowsApi
 from server.api.health import Check, HealthApi
 from server.api.hooks import HooksApi
 from server.api.openapi import OpenApi
+from server.api.runs import RunsApi
 from server.api.stream import StreamApi
 from server.api.webhooks import WebhooksApi
 from server.body import Bodies
@@ -253,6 +255,8 @@ def _routes(
     yield from AutomationsApi(
         database, floors.rulebook, floors.occasions, lookup, page=page
     ).routes()
+    yield from FlowsApi(database, floors.engine.control, page=page).routes()
+    yield from RunsApi(database, floors.engine.control, page=page).routes()
     yield from StreamApi(stream, metrics).routes()
     yield from hooks_api.routes()
     yield from WebhooksApi(floors.hooks, database, url, page=page).routes()

@@ -115,7 +115,6 @@ _RUN: Final = _object(
     code=NAME,
     result=ANY,
     correlationid=NAME,
-    parent=NAME,
     pool=TEXT,
 )  # fmt: skip
 
