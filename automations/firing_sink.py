@@ -23,6 +23,7 @@ from automations.outcome import ActionFailure, Skipped
 from automations.ruleset import Live, Ruleset
 from automations.run_action import Launch
 from automations.starting import Refusal, RunRequest, RunStarter
+from automations.target import target_of
 from automations.turn import Counts, Turn
 from base.logs import logger
 from base.time import to_rfc3339
@@ -221,7 +222,7 @@ def _do(here: _Round, place: _Place, rendered: Rendered) -> None:
             here.events.append(event)
             _put(here, place, "done", result={"event": event.id})
         case Call():
-            _put(here, place, "waiting", request=rendered.to_json())
+            _put(here, place, "waiting", request=rendered.to_json(), target=target_of(rendered.url))
             here.turn.queued += 1
         case Skipped():
             _put(here, place, "skipped")
@@ -246,6 +247,7 @@ def _put(
     status: str,
     *,
     request: dict[str, Any] | None = None,
+    target: str | None = None,
     result: dict[str, Any] | None = None,
     failure: ActionFailure | None = None,
 ) -> None:
@@ -261,6 +263,7 @@ def _put(
             status,
             0,
             now,
+            target,
             now if status == "waiting" else None,
             None if request is None else orjson.dumps(request).decode(),
             None if result is None else orjson.dumps(result).decode(),

@@ -9,7 +9,10 @@ ends, and an action whose sender died is simply due again then. Whatever a sende
 only as long as its lease is the one that stands, so a sender that comes back late changes
 nothing. At least once, with one idempotency key: the action's id.
 
-All verbs work inside the journal's transaction, which is serial.
+Each target has a queue of its own: what is due is found by target, and so many of its actions
+are taken as it has free slots. One that is down fills its own slots and nobody else's.
+
+All verbs but `queues` work inside the journal's transaction, which is serial.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from sqlalchemy import text
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from automations.notices import Chain
 from automations.tables import ActionRow
@@ -26,8 +31,18 @@ from base.time import Micros
 from events.tx import InsertSpec, Tx
 
 _ACTION = InsertSpec(ActionRow)
+_OPEN = "status IN ('waiting', 'sending')"
 _CLAIMED = (
-    "id, automation, kind, request, attempts, at, due, correlationid, causationid, depth, firing"
+    "id, automation, firing, kind, target, request, attempts, at, due,"
+    " correlationid, causationid, depth"
+)
+_QUEUES = text(
+    # From one target to the next by the index, however many actions each of them has.
+    f"WITH RECURSIVE t(target) AS (SELECT min(target) FROM action WHERE {_OPEN} UNION ALL"
+    f" SELECT (SELECT min(target) FROM action WHERE {_OPEN} AND target > t.target)"
+    " FROM t WHERE t.target IS NOT NULL)"
+    f" SELECT target, (SELECT min(due) FROM action WHERE {_OPEN} AND action.target = t.target)"
+    " FROM t WHERE target IS NOT NULL"
 )
 
 
@@ -39,6 +54,7 @@ class Claimed:
     automation: str
     firing: str
     kind: str
+    target: str
     request: dict[str, Any]
     attempts: int
     since: Micros
@@ -51,13 +67,20 @@ async def record(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
     await tx.insert(_ACTION, rows)
 
 
-async def claim(tx: Tx, limit: int, lease: Micros) -> list[Claimed]:
-    """Take what is due, the longest due first."""
+async def queues(session: AsyncSession) -> dict[str, Micros]:
+    """The targets that something waits for or is being sent to, and when the first is due."""
+    connection: Any = await session.connection()
+    return dict((await connection.execute(_QUEUES)).all())
+
+
+async def claim(tx: Tx, target: str, limit: int, lease: Micros) -> list[Claimed]:
+    """Take what is due for a target, the longest due first."""
     rows = await tx.fetch(
         "UPDATE action SET status = 'sending', attempts = attempts + 1,"
-        " due = CAST($1 AS BIGINT) + CAST($2 AS BIGINT)"
-        " WHERE id IN (SELECT id FROM action WHERE status IN ('waiting', 'sending')"
-        f" AND due <= $1 ORDER BY due, id LIMIT $3) RETURNING {_CLAIMED}",
+        " due = CAST($2 AS BIGINT) + CAST($3 AS BIGINT)"
+        f" WHERE id IN (SELECT id FROM action WHERE {_OPEN}"
+        f" AND target = $1 AND due <= $2 ORDER BY due, id LIMIT $4) RETURNING {_CLAIMED}",
+        target,
         tx.now,
         lease,
         limit,
@@ -65,11 +88,11 @@ async def claim(tx: Tx, limit: int, lease: Micros) -> list[Claimed]:
     return [_claimed(row) for row in sorted(rows, key=lambda row: row[0])]
 
 
-async def next_due(tx: Tx) -> Micros | None:
-    """When the next action comes due, or the next lease ends; None where nothing waits."""
-    rows = await tx.fetch("SELECT min(due) FROM action WHERE status IN ('waiting', 'sending')")
-    due: Micros | None = rows[0][0]
-    return due
+async def recover(tx: Tx) -> int:
+    """End all leases: for a server that is alone, when it starts. How many there were."""
+    return await tx.execute(
+        "UPDATE action SET status = 'waiting', due = $1 WHERE status = 'sending'", tx.now
+    )
 
 
 async def succeed(tx: Tx, action: Claimed, result: dict[str, Any]) -> bool:
@@ -89,18 +112,6 @@ async def retry(
 ) -> bool:
     """Try it again when it is due. False where the lease was lost."""
     return await _end(tx, action, "waiting", due=due, code=code, message=message, result=result)
-
-
-async def release(tx: Tx, actions: Sequence[Claimed]) -> None:
-    """Give back what was not sent after all, as if it had not been claimed."""
-    for action in actions:
-        await tx.execute(
-            "UPDATE action SET status = 'waiting', attempts = attempts - 1, due = $3"
-            " WHERE id = $1 AND status = 'sending' AND due = $2",
-            action.id,
-            action.lease,
-            tx.now,
-        )
 
 
 async def replay(tx: Tx, ids: Sequence[str]) -> list[str]:
@@ -139,17 +150,16 @@ async def _end(
 
 
 def _claimed(row: Sequence[Any]) -> Claimed:
-    id_, automation, kind, request, attempts, at, due, correlationid, causationid, depth, fired = (
-        row
-    )
+    id_, automation, firing, kind, target, request, attempts, at, due, *chain = row
     return Claimed(
         id=id_,
         automation=automation,
-        firing=fired,
+        firing=firing,
         kind=kind,
+        target=target,
         request=orjson.loads(request),
         attempts=attempts,
         since=at,
         lease=due,
-        chain=Chain(correlationid, causationid, depth),
+        chain=Chain(*chain),
     )

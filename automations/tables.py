@@ -100,7 +100,7 @@ class ActionRow(SQLModel, table=True):
 
     __tablename__ = "action"
     __table_args__ = (
-        Index("action_due", "due", sqlite_where=_OPEN, postgresql_where=_OPEN),
+        Index("action_due", "target", "due", sqlite_where=_OPEN, postgresql_where=_OPEN),
         Index("action_dead", "id", sqlite_where=_DEAD, postgresql_where=_DEAD),
     )
 
@@ -116,6 +116,8 @@ class ActionRow(SQLModel, table=True):
     """How often it was tried since it was made, or replayed."""
     at: int = Field(sa_column=big())
     """When it was made, or replayed: where the time it may take is counted from."""
+    target: str | None
+    """Whom it is sent to, where it leaves the service: each target has its own queue."""
     due: int | None = Field(sa_column=big(nullable=True))
     """waiting: when to send it. sending: when its lease ends and it may be claimed again."""
     request: str | None

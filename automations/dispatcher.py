@@ -1,0 +1,221 @@
+"""The dispatcher: sends what waits in the outbox, and writes down what became of it.
+
+It is woken by the commit that queued something, and looks by itself when the next action comes
+due, at the latest every few seconds. Each target has a few slots of its own; only as much is
+claimed as there are free slots, so whatever is claimed is being sent. A target that does not
+answer keeps its own actions waiting and no others.
+
+At least once: a sender that dies leaves a lease that ends, and the action is sent again under
+the same idempotency key.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Any, Final
+
+from automations import notices, outbox
+from automations.call import Response, Sender, Unsent
+from automations.call_action import MAX_TIMEOUT, Call
+from automations.outbox import Claimed
+from automations.target import Allowed
+from automations.verdict import Again, Done, GivenUp, Verdict, judge
+from base.database import Database
+from base.errors import EnsueError, UnavailableError
+from base.failpoint import failpoint
+from base.logs import logger
+from base.metrics import Metrics
+from base.services import Service
+from base.time import SECOND, Micros, now
+from events.change import Change, Lane
+from events.event import Event
+from events.journal import Journal
+from events.tx import Tx
+
+log = logger("dispatcher")
+
+SLOTS: Final = 8
+"""Actions under way to one target."""
+MAX_UNDER_WAY: Final = 512
+LEASE: Final[Micros] = MAX_TIMEOUT + 60 * SECOND
+_LOOK_EVERY: Final = 5.0
+_LOOK_AGAIN: Final = 0.01
+
+
+class Dispatcher(Service):
+    """Sends the calls. `alone` says that no other server is on this database."""
+
+    def __init__(
+        self,
+        database: Database,
+        journal: Journal,
+        metrics: Metrics,
+        *,
+        allowed: Allowed | None = None,
+        alone: bool = False,
+        clock: Callable[[], Micros] = now,
+        rng: Random | None = None,
+    ) -> None:
+        super().__init__("dispatcher")
+        self._database = database
+        self._journal = journal
+        self._metrics = metrics
+        self._sender = Sender(allowed or Allowed())
+        self._alone = alone
+        self._clock = clock
+        self._rng = rng or Random()  # noqa: S311 - it spreads retries, it keeps no secret
+        self._under_way: Counter[str] = Counter()
+        self._next: Micros | None = None
+
+    async def open(self) -> None:
+        await self._sender.__aenter__()
+        if self._alone:
+            # Whoever held a lease is gone, for this is the only server.
+            await self._submit(_recover)
+
+    async def run(self) -> None:
+        while not self.stopping.is_set():
+            try:
+                claimed = await self._claim()
+            except UnavailableError as error:
+                log.warning("outbox_out_of_reach", reason=str(error))
+                claimed = []
+            for action in claimed:
+                self._under_way[action.target] += 1
+                self.spawn(self._deliver(action), action.id, drain=True)
+            await self.pause(self._patience())
+
+    async def close(self) -> None:
+        await self._sender.__aexit__()
+
+    async def replay(self, ids: Sequence[str]) -> list[str]:
+        """Send dead actions again; the ids of those that were dead."""
+        replayed: list[str] = []
+
+        async def operation(tx: Tx) -> Sequence[Event]:
+            nonlocal replayed
+            replayed = await outbox.replay(tx, ids)
+            return ()
+
+        await self._submit(operation)
+        self.wake()
+        return replayed
+
+    # -- claiming --------------------------------------------------------------------------
+
+    async def _claim(self) -> list[Claimed]:
+        """Take as much of what is due as there are slots for."""
+        async with self._database.reader() as session:
+            queues = await outbox.queues(session)
+        instant, free = self._clock(), MAX_UNDER_WAY - self._under_way.total()
+        wanted: dict[str, int] = {}
+        later: list[Micros] = []
+        for target, due in queues.items():
+            slots = min(SLOTS - self._under_way[target], free)
+            if slots <= 0:
+                continue  # looked at again when one of those under way is done
+            if due > instant:
+                later.append(due)
+                continue
+            wanted[target] = slots
+            free -= slots
+        self._next = instant if wanted else min(later, default=None)
+        return await self._take(wanted) if wanted else []
+
+    async def _take(self, wanted: dict[str, int]) -> list[Claimed]:
+        claimed: list[Claimed] = []
+
+        async def operation(tx: Tx) -> Sequence[Event]:
+            claimed.clear()
+            for target, slots in wanted.items():
+                claimed.extend(await outbox.claim(tx, target, slots, LEASE))
+            return ()
+
+        await self._submit(operation)
+        failpoint("after_claim")
+        return claimed
+
+    def _patience(self) -> float:
+        """Seconds until there may be something to do."""
+        if self._next is None:
+            return _LOOK_EVERY
+        return min(max((self._next - self._clock()) / SECOND, _LOOK_AGAIN), _LOOK_EVERY)
+
+    # -- sending ---------------------------------------------------------------------------
+
+    async def _deliver(self, action: Claimed) -> None:
+        try:
+            await self._attempt(action)
+        except EnsueError as error:
+            # The lease ends by itself, and the action is sent again.
+            log.warning("action_not_noted", action=action.id, reason=str(error))
+        except Exception:
+            log.exception("action_not_sent", action=action.id)
+        finally:
+            self._under_way[action.target] -= 1
+            if not self._under_way[action.target]:
+                del self._under_way[action.target]
+            self.wake()
+
+    async def _attempt(self, action: Claimed) -> None:
+        call = Call.from_json(action.request)
+        with self._metrics.action_seconds.labels(action.kind).time():
+            outcome = await self._sender.send(action.id, call, self._clock())
+        failpoint("after_send")
+        verdict = judge(action, call, outcome, self._clock(), self._rng)
+        failpoint("before_mark_done")
+        await self._note(action, outcome, verdict)
+
+    async def _note(self, action: Claimed, outcome: Response | Unsent, verdict: Verdict) -> None:
+        result = outcome.to_json() if isinstance(outcome, Response) else None
+
+        async def operation(tx: Tx) -> Sequence[Event]:
+            match verdict:
+                case Done():
+                    if await outbox.succeed(tx, action, result or {}):
+                        return [_told(action, outcome, "succeeded", tx.now)]
+                case Again(due, code, message):
+                    await outbox.retry(tx, action, due, code=code, message=message, result=result)
+                case GivenUp(code, message):
+                    if await outbox.fail(tx, action, code=code, message=message, result=result):
+                        why = {"code": code, "message": message}
+                        return [_told(action, outcome, "dead", tx.now, **why)]
+            return ()
+
+        await self._submit(operation)
+        word = {Done: "succeeded", Again: "retried", GivenUp: "dead"}[type(verdict)]
+        self._metrics.actions.labels(action.kind, word).inc()
+        if isinstance(verdict, GivenUp):
+            log.warning(
+                "action_dead",
+                action=action.id,
+                automation=action.automation,
+                code=verdict.code,
+                attempts=action.attempts,
+            )
+
+    async def _submit(self, operation: Callable[[Tx], Any]) -> None:
+        await self._journal.submit(Change(operation=operation, lane=Lane.SERVICE))
+
+
+async def _recover(tx: Tx) -> Sequence[Event]:
+    await outbox.recover(tx)
+    return ()
+
+
+def _told(
+    action: Claimed, outcome: Response | Unsent, word: str, instant: Micros, **more: Any
+) -> Event:
+    data = {
+        "firing": action.firing,
+        "kind": action.kind,
+        "target": action.target,
+        "attempts": action.attempts,
+        "status": outcome.status if isinstance(outcome, Response) else None,
+        **more,
+    }
+    return notices.action_ended(
+        action.id, action.automation, word, chain=action.chain, data=data, now=instant
+    )
