@@ -152,6 +152,9 @@ async def upgrade(address: Address) -> tuple[int, int]:
             if address.dialect == "postgresql":
                 # Replicas that start together take turns.
                 await connection.exec_driver_sql("SELECT pg_advisory_xact_lock(3678, 0)")
+            else:
+                # Python's driver would commit each change of a table by itself.
+                await connection.exec_driver_sql("BEGIN IMMEDIATE")
             return await connection.run_sync(schema.upgrade)
     except (TimeoutError, OSError) as error:
         raise ConfigurationError(f"the database {address} cannot be reached: {error}") from None

@@ -1,8 +1,8 @@
 """The version of the tables, and the way from one version to the next.
 
 The tables themselves are declared where they are used, in each floor's `tables.py`; a new
-database gets them as they are declared, an older one gets there by the migrations below,
-each in a transaction of its own.
+database gets them as they are declared, an older one gets there by the migrations below: all
+of it in one transaction, so that an upgrade that was killed is simply done again.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from sqlalchemy import BigInteger, Column, Connection, inspect, select, text
 from sqlmodel import Field, SQLModel
 
 from base.errors import ConfigurationError
+from base.failpoint import failpoint
 from base.time import now
 
 
@@ -52,12 +53,14 @@ def upgrade(connection: Connection) -> tuple[int, int]:
         )
     if before == 0:
         SQLModel.metadata.create_all(connection)
+        failpoint("mid_migration")
         _record(connection, VERSION)
         return 0, VERSION
     for migration in MIGRATIONS:
         if migration.version > before:
             for statement in migration.statements:
                 connection.execute(text(statement))
+                failpoint("mid_migration")
             _record(connection, migration.version)
     return before, VERSION
 
