@@ -106,6 +106,8 @@ class Retention(_Group):
     runs: Span = timedelta(days=30)
     logs: Span = timedelta(days=14)
     deliveries: Span = timedelta(days=7)
+    firings: Span = timedelta(days=30)
+    """Firings, and what their actions came to."""
 
 
 class Events(_Group):
@@ -122,6 +124,13 @@ class Rules(_Group):
     """The depth from which an event sets nothing off."""
     breaker: Count = 1_000
     """The firings a minute after which an automation is paused."""
+
+
+class Calls(_Group):
+    allow_private_targets: Annotated[
+        tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_listed)
+    ] = ()
+    """Hosts, addresses and networks that are not public and may be called all the same."""
 
 
 class Runs(_Group):
@@ -168,6 +177,7 @@ class Settings(_Group):
     retention: Retention = Retention()
     events: Events = Events()
     rules: Rules = Rules()
+    calls: Calls = Calls()
     runs: Runs = Field(default_factory=Runs)
     flows: Flows = Flows()
     log: Log = Log()
