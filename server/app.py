@@ -16,11 +16,13 @@ from importlib.metadata import version
 from typing import Final
 
 import server.tables  # noqa: F401 - what is imported is what a new database gets
+from automations import retention as firing_retention
 from automations.directory import RuleDirectory
 from automations.firing_sink import FiringRecorder
 from automations.occasions import Occasions
 from automations.rulebook import Rulebook
 from automations.ruleset import Ruleset
+from automations.target import Allowed
 from base.database import Address, Database
 from base.metrics import Metrics
 from base.services import Service, ServiceGroup
@@ -42,6 +44,7 @@ from events.store import open_seen, open_writer
 from events.webhooks.hook import Surroundings
 from events.webhooks.source import SUFFIXES
 from server.api.automations import AutomationsApi
+from server.api.dead import DeadApi
 from server.api.events import EventsApi
 from server.api.flows import FlowsApi
 from server.api.health import Check, HealthApi
@@ -60,7 +63,7 @@ from server.refusals import Refusals
 from server.remote import Proxies
 from server.route import Route
 from server.router import Router
-from server.storage import Background, Storage
+from server.storage import Background, Outgoing, Storage
 from server.stream import LiveStream
 from server.watch import FolderWatch
 from triggers.evaluator import TriggerEvaluator
@@ -83,6 +86,7 @@ class Floors:
     rulebook: Rulebook
     directory: RuleDirectory
     occasions: Occasions
+    dispatcher: Outgoing
     engine: Engine
     hooks: Hooks
 
@@ -154,6 +158,7 @@ async def composed(settings: Settings) -> AsyncIterator[App]:
             refusals,
             stream,
             floors.directory,
+            floors.dispatcher,
             *floors.engine.services,
             FolderWatch(settings.directory / "sources", SUFFIXES, floors.hooks.load),
             http,
@@ -183,6 +188,15 @@ async def _floors(settings: Settings, database: Database) -> Floors:
 
     hooks = Hooks(settings.directory / "sources", _surroundings(settings))
     await hooks.load()
+    alone = database.address.dialect == "sqlite"
+    dispatcher = Outgoing(
+        database,
+        journal,
+        metrics,
+        allowed=Allowed.parse(settings.calls.allow_private_targets),
+        alone=alone,
+    )
+    recorder.on_queued = dispatcher.wake
     return Floors(
         settings=settings,
         metrics=metrics,
@@ -194,7 +208,8 @@ async def _floors(settings: Settings, database: Database) -> Floors:
         rulebook=rulebook,
         directory=RuleDirectory(settings.directory, rulebook, instance=_instance(settings)),
         occasions=Occasions(journal, rules, recorder, evaluator),
-        engine=_engine(settings, journal, starter, alone=database.address.dialect == "sqlite"),
+        dispatcher=dispatcher,
+        engine=_engine(settings, journal, starter, alone=alone),
         hooks=hooks,
     )
 
@@ -257,6 +272,7 @@ def _routes(
     ).routes()
     yield from FlowsApi(database, floors.engine.control, page=page).routes()
     yield from RunsApi(database, floors.engine.control, page=page).routes()
+    yield from DeadApi(database, floors.dispatcher.replay, page=page).routes()
     yield from StreamApi(stream, metrics).routes()
     yield from hooks_api.routes()
     yield from WebhooksApi(floors.hooks, database, url, page=page).routes()
@@ -291,6 +307,7 @@ def _housekeeping(floors: Floors) -> Background:
         Sweep("deliveries", keep.deliveries, retention.delete_deliveries),
         Sweep("replays", _LONGEST_REPLAY_WINDOW, retention.delete_replays),
         Sweep("seen", floors.settings.events.dedupe_for, retention.forget_seen(seen)),
+        *firing_retention.sweeps(firings=keep.firings),
         *run_retention.sweeps(runs=keep.runs, logs=keep.logs),
     ]
     work = [Retention(floors.journal, sweeps).run]

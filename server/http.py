@@ -35,7 +35,7 @@ LINGER: Final = 2.0
 """Seconds for which the rest of a refused body is read and dropped, so that the answer is read."""
 CONNECTIONS: Final = 4_096
 _RESERVED_FILES: Final = 128
-_DRAIN: Final = 10.0
+_DRAIN: Final = 5.0
 _BUSY: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n"
     b"Connection: close\r\n\r\n"

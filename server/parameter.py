@@ -68,7 +68,7 @@ def _text(given: str) -> str:
 
 def _instant(given: str) -> int:
     if given[:1].isdecimal() and "-" not in given:
-        return now() - parse_duration(given)
+        return max(now() - parse_duration(given), 0)
     return parse_rfc3339(given)
 
 

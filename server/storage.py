@@ -1,13 +1,17 @@
-"""The journal as a service, and the work that goes on beside everything."""
+"""The journal as a service, and others as they take part in the whole."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import Final
 
+from automations.dispatcher import Dispatcher
 from base.services import GRACE, Service
 from events.journal import Journal
 from events.writer import Writer
+
+_BRIEFLY: Final = timedelta(seconds=4)
 
 
 class Storage(Service):
@@ -30,6 +34,16 @@ class Storage(Service):
 
     async def close(self) -> None:
         await self._writer.close()
+
+
+class Outgoing(Dispatcher):
+    """The dispatcher, which leaves the rest of the time for stopping to the runs.
+
+    What it was sending then is sent again after the next start.
+    """
+
+    async def stop(self, within: timedelta = GRACE) -> None:
+        await super().stop(min(within, _BRIEFLY))
 
 
 class Background(Service):

@@ -35,6 +35,11 @@ class Client:
             assert response.status == status, await response.text()
             return await response.json(content_type=None)
 
+    async def outside(self, query: str = "") -> list[Any]:
+        """The events of the log that are not the service's own, oldest first."""
+        page = await self.get(f"/api/events?order=asc&limit=1000&{query}")
+        return [item for item in page["items"] if not item["type"].startswith("ensue.")]
+
 
 Served = Callable[..., contextlib.AbstractAsyncContextManager[Client]]
 

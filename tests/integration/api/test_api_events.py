@@ -46,7 +46,7 @@ async def test_a_duplicate_is_a_success_that_changes_nothing(client):
     for expected in ({"accepted": 1, "duplicates": 0}, {"accepted": 0, "duplicates": 1}):
         answer = await client.post("/api/events", EVENT, status=202)
         assert expected.items() <= answer.items()
-    assert len((await client.get("/api/events"))["items"]) == 1
+    assert len(await client.outside()) == 1
 
 
 async def test_an_id_with_another_content_is_refused(client):
@@ -66,7 +66,7 @@ async def test_a_batch_with_a_reused_id_is_refused_as_a_whole_with_its_index(cli
 async def test_one_bad_event_refuses_its_batch_and_is_named(client):
     answer = await client.post("/api/events", [EVENT, {"type": 7}], status=400)
     assert answer["place"] == "$[1].type"
-    assert (await client.get("/api/events"))["items"] == []
+    assert await client.outside() == []
 
 
 async def test_a_long_batch_is_taken_whole(client):
@@ -81,7 +81,7 @@ async def test_pages_follow_one_another_without_gap_or_overlap(client):
         seen: list[str] = []
         cursor = ""
         while True:
-            page = await client.get(f"/api/events?limit=3&order={order}{cursor}")
+            page = await client.get(f"/api/events?limit=3&type=order.created&order={order}{cursor}")
             seen += [item["id"] for item in page["items"]]
             if page["next"] is None:
                 break
@@ -104,8 +104,7 @@ async def test_the_list_is_filtered_by_globs_subject_time_and_chain(client):
     await client.post("/api/events", events, status=202)
 
     async def ids(query: str) -> list[str]:
-        page = await client.get(f"/api/events?order=asc&{query}")
-        return [item["id"] for item in page["items"]]
+        return [item["id"] for item in await client.outside(query)]
 
     assert await ids("type=order.*") == ["1", "2"]
     assert await ids("type=*.failed") == ["3"]
@@ -222,4 +221,4 @@ async def test_many_at_once_are_all_stored(client):
         return await client.post("/api/events", {**EVENT, "id": f"m{n}"}, status=202)
 
     await asyncio.gather(*(one(n) for n in range(200)))
-    assert len((await client.get("/api/events?limit=1000"))["items"]) == 200
+    assert len(await client.outside()) == 200
