@@ -26,6 +26,7 @@ from pathlib import Path
 from socket import socket
 from typing import Any, TextIO
 
+from ensue.channel import SocketChannel
 from ensue.rehearsal import rehearse
 
 _PRELOADED = (
@@ -57,14 +58,19 @@ def main(connection: socket, environment: Mapping[str, str]) -> int:
     os.environ.update(environment)
     sys.stdout, sys.stderr = _stream(1), _stream(2)
     vars(sys).update(__stdout__=sys.stdout, __stderr__=sys.stderr)
-    with connection.makefile("rb") as lines:
-        order = json.loads(lines.readline() or b"{}")
-        if order.get("type") != "run":
-            return 1  # the worker is gone before it could say anything
-        flow, failure = _imported(order)
-        if json.loads(lines.readline() or b"{}").get("type") != "go":
-            return 1
-    finished = _report(connection, order, flow, failure)
+    lines = connection.makefile("rb")
+    order = json.loads(lines.readline() or b"{}")
+    if order.get("type") != "run":
+        return 1  # the worker is gone before it could say anything
+    flow, failure = _imported(order)
+    if json.loads(lines.readline() or b"{}").get("type") != "go":
+        return 1
+    channel = SocketChannel(connection, lines=lines)
+    channel.start()
+    try:
+        finished = _report(channel, order, flow, failure)
+    finally:
+        channel.close()
     _leave(wait=finished.get("state") == "completed")
     return 0
 
@@ -102,35 +108,29 @@ def _imported(order: Mapping[str, Any]) -> tuple[Any, dict[str, Any] | None]:
 
 
 def _report(
-    connection: socket, order: Mapping[str, Any], flow: Any, failure: dict[str, Any] | None
+    channel: SocketChannel, order: Mapping[str, Any], flow: Any, failure: dict[str, Any] | None
 ) -> Mapping[str, Any]:
-    from ensue.channel import SocketChannel
     from ensue.context import RunContext
     from ensue.execution import run_flow
 
-    channel = SocketChannel(connection)
-    channel.start()
-    try:
-        if failure:
-            _say(channel, failure)
-            channel.request(failure, timeout=60)
-            return failure
-        run = order["run"]
-        context = RunContext(
-            id=run["id"],
-            name=f"{run['flow']}-{run['id'][-6:]}",
-            flow_name=run["flow"],
-            attempt=run["attempt"],
-            tags=tuple(run["tags"]),
-            automation=run["automation"],
-            flow_version=flow.version,
-        )
-        return run_flow(flow, order["parameters"], context, channel)
-    finally:
-        channel.close()
+    if failure:
+        _say(channel, failure)
+        channel.request(failure, timeout=60)
+        return failure
+    run = order["run"]
+    context = RunContext(
+        id=run["id"],
+        name=f"{run['flow']}-{run['id'][-6:]}",
+        flow_name=run["flow"],
+        attempt=run["attempt"],
+        tags=tuple(run["tags"]),
+        automation=run["automation"],
+        flow_version=flow.version,
+    )
+    return run_flow(flow, order["parameters"], context, channel)
 
 
-def _say(channel: Any, failure: Mapping[str, Any]) -> None:
+def _say(channel: SocketChannel, failure: Mapping[str, Any]) -> None:
     channel.send(
         {
             "type": "log",
