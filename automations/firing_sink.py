@@ -112,17 +112,17 @@ class FiringRecorder:
     # -- one firing ------------------------------------------------------------------------
 
     def _take(self, here: _Round, one: Fired, live: Live) -> None:
-        rule, turn = live.rule, here.turn
+        rule, turn, limit = live.rule, here.turn, self._rules.breaker(live.rule)
         if one.automation in turn.paused and one.occasion is None:
             return
         firing = Firing.of(one, live.revision, turn.tx.now)
         if one.too_deep:
-            here.events.append(notices.looped(firing, rule, turn.tx.now))
+            here.events.append(notices.looped(firing, self._rules.max_depth(rule), turn.tx.now))
             _record(here, firing, one, outcome="looped", reason="max_depth")
-        elif one.occasion is None and not self._counts.may_fire(turn, rule.name, rule.breaker):
+        elif one.occasion is None and not self._counts.may_fire(turn, rule.name, limit):
             turn.paused.add(rule.name)
             here.paused.append(rule.name)
-            here.events.append(notices.broke(firing, rule, turn.tx.now))
+            here.events.append(notices.broke(firing, limit, turn.tx.now))
             _record(here, firing, one, outcome="suppressed", reason="breaker")
         else:
             here.tally(rule.name).firings += 1

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from automations.firing import Firing
-from automations.rule import Rule
 from base.ids import derived_id, new_id
 from base.time import Micros
 from events.event import Event
@@ -67,7 +66,7 @@ def action_failed(firing: Firing, n: int, failure: dict[str, Any], now: Micros) 
     return _caused(firing, f"{ACTION}failed", "failed", subject=action, data=data, now=now)
 
 
-def looped(firing: Firing, rule: Rule, now: Micros) -> Event:
+def looped(firing: Firing, max_depth: int, now: Micros) -> Event:
     event = firing.event
     data = {
         "automation": firing.automation,
@@ -76,21 +75,21 @@ def looped(firing: Firing, rule: Rule, now: Micros) -> Event:
         "event": event.id,
         "type": event.type,
         "depth": event.depth,
-        "max_depth": rule.max_depth,
-        "message": f"{rule.name} did not act on {event.type}: the event is {event.depth} firings "
-        f"away from what came from outside, and the rule's max_depth is {rule.max_depth}",
+        "max_depth": max_depth,
+        "message": f"{firing.automation} did not act on {event.type}: the event is {event.depth} firings "
+        f"away from what came from outside, and the rule's max_depth is {max_depth}",
     }
     return _told(firing.automation, LOOPED, event, data=data, now=now, about=f"looped {firing.id}")
 
 
-def broke(firing: Firing, rule: Rule, now: Micros) -> Event:
+def broke(firing: Firing, limit: int, now: Micros) -> Event:
     """The rule fired too often, and is paused."""
     data = {
         "automation": firing.automation,
         "reason": "breaker",
         "firing": firing.id,
-        "limit": rule.breaker,
-        "message": f"{rule.name} fired more than {rule.breaker:,} times in a minute; "
+        "limit": limit,
+        "message": f"{firing.automation} fired more than {limit:,} times in a minute; "
         "it is paused until it is resumed",
     }
     return _told(

@@ -36,6 +36,7 @@ FIELDS_TO_COME = ("throttle", "debounce", "batch", "on_resolve")
 
 MAX_DEPTH = 16
 BREAKER = 1_000
+"""For rules that name none, unless the settings say otherwise."""
 MAX_NAME = 100
 NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 DEEPEST = 1_000
@@ -47,8 +48,6 @@ _DEFAULTS: Mapping[str, Any] = {
     "tags": [],
     "enabled": True,
     "shadow": False,
-    "max_depth": MAX_DEPTH,
-    "breaker": BREAKER,
     "tests": [],
 }
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from automations.rule import Rule
+from automations.rule import BREAKER, MAX_DEPTH, Rule
 from events.event import Stored
 from triggers.evaluator import Listener, TriggerEvaluator
 
@@ -39,7 +39,10 @@ Turnover = Callable[[], Changes]
 class Ruleset:
     """All good rules by name, kept in step with the evaluator that listens for them."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, max_depth: int = MAX_DEPTH, breaker: int = BREAKER) -> None:
+        """The bounds are for rules that name none of their own."""
+        self._max_depth = max_depth
+        self._breaker = breaker
         self._live: dict[str, Live] = {}
         self._listeners: dict[str, tuple[Listener, ...]] = {}
         self._staged: dict[str, Turnover] = {}
@@ -63,6 +66,14 @@ class Ruleset:
         """The rule's triggers at work; none while it is paused or disabled."""
         return self._listeners.get(name, ())
 
+    def max_depth(self, rule: Rule) -> int:
+        """The depth from which an event does not set this rule off."""
+        return rule.max_depth if "max_depth" in rule.definition else self._max_depth
+
+    def breaker(self, rule: Rule) -> int:
+        """How often this rule may fire in a minute."""
+        return rule.breaker if "breaker" in rule.definition else self._breaker
+
     def switch(self, changes: Changes) -> None:
         """Take these changes over, at once."""
         gone: list[Listener] = []
@@ -74,7 +85,7 @@ class Ruleset:
                 continue
             self._live[name] = live
             if live.listens:
-                self._listeners[name] = _listeners(live.rule)
+                self._listeners[name] = self._listening(live.rule)
                 come += self._listeners[name]
         if self._evaluator is not None and (gone or come):
             self._evaluator.change(gone, come)
@@ -96,9 +107,9 @@ class Ruleset:
             if turnover is not None:
                 self.switch(turnover())
 
-
-def _listeners(rule: Rule) -> tuple[Listener, ...]:
-    return tuple(
-        Listener(rule.name, number, trigger, rule.max_depth)
-        for number, trigger in enumerate(rule.triggers)
-    )
+    def _listening(self, rule: Rule) -> tuple[Listener, ...]:
+        depth = self.max_depth(rule)
+        return tuple(
+            Listener(rule.name, number, trigger, depth)
+            for number, trigger in enumerate(rule.triggers)
+        )

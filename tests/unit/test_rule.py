@@ -35,7 +35,7 @@ def test_a_rule_is_made_again_of_its_definition():
 
 
 def test_saying_what_is_so_anyway_changes_nothing():
-    said = rule(enabled=True, shadow=False, max_depth=16, breaker=1000, description="", tags=[])
+    said = rule(enabled=True, shadow=False, description="", tags=[])
     assert said.digest == rule().digest
     assert rule(trigger=[{"event": "x.y"}]).digest == rule().digest
     assert rule(description=None).digest == rule().digest
