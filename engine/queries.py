@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import text
+from sqlalchemy import text, tuple_
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -248,10 +248,18 @@ async def logs(
     ]
 
 
-async def tasks(session: AsyncSession, run_id: str, *, limit: int = 1_000) -> list[KnownTask]:
-    """In the order in which they began."""
+async def tasks(
+    session: AsyncSession,
+    run_id: str,
+    *,
+    after: tuple[Micros, str] | None = None,
+    limit: int = 1_000,
+) -> list[KnownTask]:
+    """In the order in which they began; `after` is when the last one known did, and its id."""
     order = (col(TaskRunRow.started), col(TaskRunRow.id))
     statement = select(TaskRunRow).where(TaskRunRow.run == run_id).order_by(*order).limit(limit)
+    if after is not None:
+        statement = statement.where(tuple_(*order) > after)
     return [
         KnownTask(
             id=row.id,

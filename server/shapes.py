@@ -192,7 +192,12 @@ SHAPES: Final[Mapping[str, Schema]] = {
         actions={"type": "array", "items": {"$ref": "#/components/schemas/Action"}},
     ),
     "FiringList": _list("Firing"),
-    "Fired": _object("firing runs", firing=TEXT, runs=TEXTS),
+    "Fired": _object(
+        "firing runs actions",
+        firing=TEXT,
+        runs=TEXTS,
+        actions={"type": "array", "items": {"$ref": "#/components/schemas/Action"}},
+    ),
     "Replayed": _object("id firings", id=TEXT, firings=COUNT, firing_ids=TEXTS),
     "Flow": _object(
         "name status paused parameters",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from aiohttp import web
 
 from automations import queries
-from automations.occasions import Asked, Occasions
+from automations.occasions import Occasions
 from automations.queries import Automation, RecordedAction, RecordedFiring
 from automations.rulebook import Rulebook
 from base.database import Database
@@ -150,7 +151,9 @@ class AutomationsApi:
         if isinstance(form.event, str):
             stored = await self._lookup.event(form.event)
         asked = await self._occasions.fire(name, stored, data=_data(form.event))
-        return reply({"firing": asked.firings[0], "runs": await self._runs(asked)}, 202)
+        async with self._database.reader() as session:
+            found = await queries.firings_of(session, asked.firings)
+        return reply({"firing": asked.firings[0], **_came_of(found)}, 202)
 
     async def replay(self, call: Call) -> web.Response:
         form = await call.form(ReplayForm)
@@ -166,12 +169,15 @@ class AutomationsApi:
             raise NotFoundError(f"there is no automation {name[:100]!r}", code="automation_unknown")
         return found
 
-    async def _runs(self, asked: Asked) -> list[str]:
-        """The runs that these firings set off."""
-        async with self._database.reader() as session:
-            found = await queries.firings_of(session, asked.firings)
-        results = [action.result or {} for firing in found for action in firing.actions]
-        return [result["run"] for result in results if "run" in result]
+
+def _came_of(firings: Sequence[RecordedFiring]) -> dict[str, Any]:
+    """The runs that these firings set off, and all their actions."""
+    actions = [action for firing in firings for action in firing.actions]
+    results = [action.result or {} for action in actions]
+    return {
+        "runs": [result["run"] for result in results if "run" in result],
+        "actions": [shown_action(action) for action in actions],
+    }
 
 
 def _data(event: str | dict[str, Any] | None) -> Any:

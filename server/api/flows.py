@@ -32,8 +32,8 @@ class RunForm(Form):
 
     parameters: dict[str, Any] = Field(default_factory=dict)
     tags: list[_Tag] = Field(default_factory=list, max_length=100)
-    delay: str | float | None = None
-    """How long to wait before it starts, such as `10m`; a number is of seconds."""
+    delay: str | None = None
+    """How long to wait before it starts, such as `10m`."""
     idempotency_key: Annotated[str, Field(min_length=1, max_length=255)] | None = None
 
 
@@ -145,7 +145,7 @@ class FlowsApi:
         )
 
 
-def _delay(given: str | float | None) -> Micros:
+def _delay(given: str | None) -> Micros:
     if given is None:
         return 0
     try:

@@ -20,6 +20,7 @@ from server.route import Call, Route, reply
 
 _RUNS: Final = "runs"
 _LINES: Final = "lines"
+_TASKS: Final = "tasks"
 _LAST: Final = (1 << 63) - 1
 
 _AFTER: Final = parameter.integer("after", "Only what came behind this `seq`.", 0, _LAST)
@@ -63,7 +64,7 @@ class RunsApi:
                 one + "/tasks",
                 self.tasks,
                 "The tasks of a run, in the order in which they began.",
-                query=(self._limit,),
+                query=(self._limit, parameter.CURSOR),
                 answer="TaskRunList",
                 errors=(400, 404, 422),
             ),
@@ -116,12 +117,17 @@ class RunsApi:
         return reply({"items": [_line(one) for one in found], "next": following})
 
     async def tasks(self, call: Call) -> web.Response:
-        run, limit = call.values["id"], call.query.get("limit", 100)
+        limit, after = call.query.get("limit", 100), None
+        if cursor := call.query.get("cursor"):
+            began, id_ = unseal(_TASKS, cursor, (int, str))
+            after = (began, id_)
+        run = call.values["id"]
         async with self._database.reader() as session:
-            found = await queries.tasks(session, run, limit=limit)
+            found = await queries.tasks(session, run, after=after, limit=limit)
         if not found:
             await known_run(self._database, run)
-        return reply({"items": [_task(one) for one in found], "next": None})
+        following = seal(_TASKS, found[-1].started, found[-1].id) if len(found) == limit else None
+        return reply({"items": [_task(one) for one in found], "next": following})
 
     async def cancel(self, call: Call) -> web.Response:
         await self._control.cancel(call.values["id"])

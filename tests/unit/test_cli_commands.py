@@ -269,10 +269,24 @@ def test_pausing_and_resuming(api: Api, run: Run, noun: str, verb: str, now: str
 
 
 def test_firing_hands_the_event_on_and_names_the_runs(api: Api, run: Run) -> None:
-    api.answers["POST /api/automations/review/fire"] = 202, {"firing": "f1", "runs": ["r1"]}
-    code, out, _ = run("automations", "fire", "review", "--event", '{"type": "x"}')
+    answer = {"firing": "f1", "runs": ["r1"], "actions": []}
+    api.answers["POST /api/automations/review/fire"] = 202, answer
+    code, out, _ = run("automations", "fire", "review", "--data", '{"total": 1}')
     assert (code, out) == (0, "fired f1\nrun r1\n")
-    assert api.asked[0]["body"] == {"event": {"type": "x"}}
+    assert api.asked[0]["body"] == {"event": {"data": {"total": 1}}}
+    assert run("automations", "fire", "review", "--event", "e1")[0] == 0
+    assert api.asked[1]["body"] == {"event": "e1"}
+    assert run("automations", "fire", "review", "--event", "e1", "--data", "1")[0] == 2
+    assert len(api.asked) == 2
+
+
+def test_a_firing_with_an_action_that_failed_says_so(api: Api, run: Run) -> None:
+    action = {"kind": "run", "status": "failed", "error": "event.data.id is missing"}
+    answer = {"firing": "f1", "runs": [], "actions": [action]}
+    api.answers["POST /api/automations/review/fire"] = 202, answer
+    code, out, err = run("automations", "fire", "review")
+    assert (code, out) == (1, "fired f1\n")
+    assert "its action run failed: event.data.id is missing" in err
 
 
 def test_replaying_an_event(api: Api, run: Run) -> None:

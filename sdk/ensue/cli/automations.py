@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from ensue.cli.client import segment
+from ensue.cli.client import CommandError, segment
 from ensue.cli.inputs import JSON_METAVAR, json_value
 from ensue.cli.options import Session, client_command
 from ensue.cli.output import Output, state, styled
@@ -94,24 +94,32 @@ def resume(session: Session, name: str) -> None:
 
 @client_command("fire")
 @click.argument("name")
+@click.option("-e", "--event", metavar="ID", help="Fire it on this event of the log.")
 @click.option(
-    "-e",
-    "--event",
+    "-d",
+    "--data",
     type=json_value,
     metavar=JSON_METAVAR,
-    help="The event to fire it with, as JSON.",
+    help="Fire it on an event made for it, with this data.",
 )
-def fire(session: Session, name: str, event: object) -> None:
+def fire(session: Session, name: str, event: str | None, data: object) -> None:
     """Fire an automation now, whatever its trigger says."""
-    body = {} if event is None else {"event": event}
+    if event is not None and data is not None:
+        raise click.UsageError("--event is an event as it is; it cannot be given other --data")
+    body: dict[str, Any] = {} if event is None else {"event": event}
+    if data is not None:
+        body = {"event": {"data": data}}
     answer = session.client.post(f"/api/automations/{segment(name)}/fire", body)
     output = session.output
     if output.as_json:
         output.json(answer)
-        return
-    output.say("fired", answer["firing"])
-    for run in answer.get("runs", []):
-        output.say("run", run)
+    else:
+        output.say("fired", answer["firing"])
+        for run in answer["runs"]:
+            output.say("run", run)
+    failed = [action for action in answer["actions"] if action["status"] == "failed"]
+    if failed:
+        raise CommandError(f"its action {failed[0]['kind']} failed: {failed[0]['error']}")
 
 
 def _steer(session: Session, name: str, verb: str, now: str) -> None:

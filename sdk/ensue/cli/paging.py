@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ensue.cli.client import Client
 from ensue.cli.options import Session
 from ensue.cli.output import styled
 
@@ -46,14 +47,25 @@ def read_page(
 
 def read_all(session: Session, path: str, *, empty: str) -> list[dict[str, Any]]:
     """As `read_page`, for what is few: all items, over as many pages as it takes."""
-    answer = session.client.get(path)
+    return _shown(session, _whole(session.client, path), empty)
+
+
+def all_items(client: Client, path: str) -> list[dict[str, Any]]:
+    """The items of all pages."""
+    items: list[dict[str, Any]] = _whole(client, path)["items"]
+    return items
+
+
+def _whole(client: Client, path: str) -> Any:
+    """The first page with the items of all."""
+    answer = client.get(path)
     following = answer.get("next")
     while following:
-        further = session.client.get(path, cursor=following)
+        further = client.get(path, cursor=following)
         answer["items"] += further["items"]
         following = further.get("next")
     answer["next"] = None
-    return _shown(session, answer, empty)
+    return answer
 
 
 def _shown(session: Session, answer: dict[str, Any], empty: str) -> list[dict[str, Any]]:

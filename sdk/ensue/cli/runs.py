@@ -10,7 +10,7 @@ from ensue.cli.client import segment
 from ensue.cli.following import Following, LogPrinter
 from ensue.cli.options import Session, client_command
 from ensue.cli.output import Output, brief, state
-from ensue.cli.paging import paged, read_page
+from ensue.cli.paging import all_items, paged, read_page
 from ensue.cli.words import relative, took
 
 
@@ -56,7 +56,7 @@ def show(session: Session, run: str) -> None:
     """Show a run, with its tasks."""
     path = f"/api/runs/{segment(run)}"
     found = session.client.get(path)
-    tasks = session.client.get(f"{path}/tasks")["items"]
+    tasks = all_items(session.client, f"{path}/tasks")
     output = session.output
     if output.as_json:
         output.json({**found, "tasks": tasks})
@@ -97,7 +97,6 @@ def _facts(output: Output, run: dict[str, Any]) -> None:
             ("took", took(run.get("duration"))),
             ("tags", ", ".join(run.get("tags") or [])),
             ("chain", run.get("correlationid")),
-            ("parent", run.get("parent")),
         ]
     )
 
