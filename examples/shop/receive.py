@@ -1,6 +1,6 @@
 """The other end of the rule `report-failed-runs`: prints what is sent to it.
 
-python receive.py [--port 9009]
+python receive.py [--port 9009]     (0 takes a free one)
 """
 
 from __future__ import annotations
@@ -24,4 +24,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Print what is posted here.")
     parser.add_argument("--port", type=int, default=9009)
     with HTTPServer(("127.0.0.1", parser.parse_args().port), Alerts) as server:
+        print(f"listening at http://127.0.0.1:{server.server_port}/alerts", flush=True)
         server.serve_forever()

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -37,8 +38,12 @@ class Served:
     said: list[str]
 
     def get(self, path: str) -> Any:
-        """The JSON of the answer."""
-        return json.loads(self.text(path))
+        """The JSON of the answer, whatever its status."""
+        try:
+            return json.loads(self.text(path))
+        except urllib.error.HTTPError as error:
+            with error:
+                return json.load(error)
 
     def text(self, path: str) -> str:
         with urllib.request.urlopen(self.url + path, timeout=30) as answer:
@@ -56,6 +61,12 @@ class Served:
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, json.load(error)
+
+    def await_ready(self, seconds: float = 60) -> None:
+        """All its parts are there: the flows too, which are looked for in another process."""
+        deadline = time.monotonic() + seconds
+        while self.get("/readyz")["status"] != "ready":
+            assert time.monotonic() < deadline, f"it is not ready:\n{''.join(self.said)}"
 
     def events(self, **query: str | int) -> list[Event]:
         """The log in its order, to its end, page by page."""
@@ -75,10 +86,13 @@ class Served:
         Follows the live stream; fails when that event does not come in time.
         """
         seen: list[Event] = []
+        deadline = time.monotonic() + seconds
         url = f"{self.url}/api/stream?after=0"
         try:
             with urllib.request.urlopen(url, timeout=seconds) as stream:
-                for line in stream:
+                for line in stream:  # with a heartbeat every few seconds at least
+                    if time.monotonic() > deadline:
+                        break
                     if line.startswith(b"data: "):
                         seen.append(json.loads(line[6:]))
                         if last(seen[-1]):
@@ -115,7 +129,9 @@ def _serving(directory: Path, *flags: str, **environment: str) -> Iterator[Serve
         url = _ready(process, said)
         listener = Thread(target=_listen, args=(process, said), daemon=True)
         listener.start()
-        yield Served(url, process, said)
+        served = Served(url, process, said)
+        served.await_ready()
+        yield served
     finally:
         process.send_signal(signal.SIGTERM)
         try:
@@ -142,7 +158,7 @@ def _ready(process: subprocess.Popen[str], said: list[str]) -> str:
 
 def _listen(process: subprocess.Popen[str], said: list[str]) -> None:
     assert process.stderr
-    said.extend(process.stderr)
+    said.extend(process.stderr)  # line by line, as they come
 
 
 @pytest.fixture
