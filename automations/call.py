@@ -12,6 +12,7 @@ import asyncio
 import socket
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, Self
 
@@ -177,7 +178,10 @@ def _retry_after(text: str | None, now: Micros) -> Micros | None:
     if text.isascii() and text.isdigit():
         return now + min(int(text[:10]), 10**9) * SECOND
     try:
-        return int(parsedate_to_datetime(text).timestamp()) * SECOND
+        moment = parsedate_to_datetime(text)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)  # an HTTP date is always GMT
+        return int(moment.timestamp()) * SECOND
     except (ValueError, TypeError, OverflowError):
         return None
 

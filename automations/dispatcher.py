@@ -12,7 +12,7 @@ the same idempotency key.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any, Final
 
@@ -22,7 +22,6 @@ from automations.call_action import MAX_TIMEOUT, Call
 from automations.outbox import Claimed
 from automations.target import Allowed
 from automations.verdict import Again, Done, GivenUp, Verdict, judge
-from base.database import Database
 from base.errors import EnsueError, UnavailableError
 from base.failpoint import failpoint
 from base.logs import logger
@@ -49,7 +48,6 @@ class Dispatcher(Service):
 
     def __init__(
         self,
-        database: Database,
         journal: Journal,
         metrics: Metrics,
         *,
@@ -59,7 +57,6 @@ class Dispatcher(Service):
         rng: Random | None = None,
     ) -> None:
         super().__init__("dispatcher")
-        self._database = database
         self._journal = journal
         self._metrics = metrics
         self._sender = Sender(allowed or Allowed())
@@ -107,9 +104,23 @@ class Dispatcher(Service):
 
     async def _claim(self) -> list[Claimed]:
         """Take as much of what is due as there are slots for."""
-        async with self._database.reader() as session:
-            queues = await outbox.queues(session)
-        instant, free = self._clock(), MAX_UNDER_WAY - self._under_way.total()
+        claimed: list[Claimed] = []
+
+        async def operation(tx: Tx) -> Sequence[Event]:
+            claimed.clear()
+            wanted = self._wanted(await outbox.queues(tx), tx.now)
+            for target, slots in wanted.items():
+                claimed.extend(await outbox.claim(tx, target, slots, LEASE))
+            return ()
+
+        await self._submit(operation)
+        if claimed:
+            failpoint("after_claim")
+        return claimed
+
+    def _wanted(self, queues: Mapping[str, Micros], instant: Micros) -> dict[str, int]:
+        """How many to take for each target; notes when the next that waits comes due."""
+        free = MAX_UNDER_WAY - self._under_way.total()
         wanted: dict[str, int] = {}
         later: list[Micros] = []
         for target, due in queues.items():
@@ -118,24 +129,11 @@ class Dispatcher(Service):
                 continue  # looked at again when one of those under way is done
             if due > instant:
                 later.append(due)
-                continue
-            wanted[target] = slots
-            free -= slots
+            else:
+                wanted[target] = slots
+                free -= slots
         self._next = instant if wanted else min(later, default=None)
-        return await self._take(wanted) if wanted else []
-
-    async def _take(self, wanted: dict[str, int]) -> list[Claimed]:
-        claimed: list[Claimed] = []
-
-        async def operation(tx: Tx) -> Sequence[Event]:
-            claimed.clear()
-            for target, slots in wanted.items():
-                claimed.extend(await outbox.claim(tx, target, slots, LEASE))
-            return ()
-
-        await self._submit(operation)
-        failpoint("after_claim")
-        return claimed
+        return wanted
 
     def _patience(self) -> float:
         """Seconds until there may be something to do."""

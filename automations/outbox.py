@@ -12,7 +12,7 @@ nothing. At least once, with one idempotency key: the action's id.
 Each target has a queue of its own: what is due is found by target, and so many of its actions
 are taken as it has free slots. One that is down fills its own slots and nobody else's.
 
-All verbs but `queues` work inside the journal's transaction, which is serial.
+All verbs work inside the journal's transaction, which is serial.
 """
 
 from __future__ import annotations
@@ -22,8 +22,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import text
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from automations.notices import Chain
 from automations.tables import ActionRow
@@ -36,8 +34,8 @@ _CLAIMED = (
     "id, automation, firing, kind, target, request, attempts, at, due,"
     " correlationid, causationid, depth"
 )
-_QUEUES = text(
-    # From one target to the next by the index, however many actions each of them has.
+# From one target to the next by the index, however many actions each of them has.
+_QUEUES = (
     f"WITH RECURSIVE t(target) AS (SELECT min(target) FROM action WHERE {_OPEN} UNION ALL"
     f" SELECT (SELECT min(target) FROM action WHERE {_OPEN} AND target > t.target)"
     " FROM t WHERE t.target IS NOT NULL)"
@@ -67,10 +65,10 @@ async def record(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
     await tx.insert(_ACTION, rows)
 
 
-async def queues(session: AsyncSession) -> dict[str, Micros]:
+async def queues(tx: Tx) -> dict[str, Micros]:
     """The targets that something waits for or is being sent to, and when the first is due."""
-    connection: Any = await session.connection()
-    return dict((await connection.execute(_QUEUES)).all())
+    rows = await tx.fetch(_QUEUES)
+    return {target: due for target, due in rows}  # noqa: C416 - rows are not pairs to mypy
 
 
 async def claim(tx: Tx, target: str, limit: int, lease: Micros) -> list[Claimed]:

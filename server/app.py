@@ -170,7 +170,8 @@ async def _floors(settings: Settings, database: Database) -> Floors:
     """Everything below the HTTP face, with the upward calls handed in."""
     metrics = Metrics(process=True)
     starter = RunStarter()
-    rules = Ruleset()
+    bounds = settings.rules
+    rules = Ruleset(max_depth=bounds.max_depth, breaker=bounds.breaker)
     recorder = FiringRecorder(rules, starter, variables=settings.vars)
     evaluator = TriggerEvaluator(recorder)
     rules.serve(evaluator)
@@ -190,7 +191,6 @@ async def _floors(settings: Settings, database: Database) -> Floors:
     await hooks.load()
     alone = database.address.dialect == "sqlite"
     dispatcher = Outgoing(
-        database,
         journal,
         metrics,
         allowed=Allowed.parse(settings.calls.allow_private_targets),

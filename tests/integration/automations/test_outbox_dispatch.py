@@ -79,7 +79,6 @@ async def world(database, open_world, clock):
 def dispatching(world, clock):
     def make(allowed=("127.0.0.1",), **options):
         dispatcher = Dispatcher(
-            world.database,
             world.journal,
             Metrics(),
             allowed=Allowed.parse(allowed),
