@@ -7,7 +7,6 @@ from typing import Any
 from sqlalchemy import text
 
 from base.database import Database
-from events.postgres import PostgresWriter
 from events.seen import PlainSeen, SegmentedSeen
 from events.sqlite import SqliteWriter
 from events.writer import Writer
@@ -27,6 +26,9 @@ def open_writer(database: Database) -> Writer:
     """The journal's connection, not opened yet."""
     if database.address.path:
         return SqliteWriter(database.address.path)
+    # Its driver costs memory and time to start, which a server on SQLite need not spend.
+    from events.postgres import PostgresWriter
+
     return PostgresWriter(database.address.url)
 
 
