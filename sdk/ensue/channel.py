@@ -38,10 +38,10 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
-from socket import SHUT_RDWR, socket
+from socket import MSG_DONTWAIT, SHUT_RDWR, socket
 from typing import IO, Any, Final, Protocol
 
 from ensue.errors import ChannelClosedError
@@ -51,6 +51,7 @@ MAX_LINE: Final = 1024 * 1024
 CUT_MARK: Final = " … [cut: too long for one line of the log]"
 _MAX_WAITING: Final = 4 * MAX_LINE
 _BATCH: Final = 64 * 1024
+_INTERRUPTING: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGALRM})
 
 Message = dict[str, Any]
 
@@ -112,13 +113,16 @@ class use_channel:  # noqa: N801 - reads as the statement it is: `with use_chann
 class SocketChannel:
     """The channel of a worker's child. `start()` it after the fork: it has two threads.
 
-    A writer thread owns the socket's sending side. The code that sends is interrupted by
-    signals (cancellation, timeouts) at any point, and must not leave half a line behind;
-    for the same reason only primitives that are atomic under signals are used here.
+    What is sent is in the kernel's hands when `send` returns, so that the last words of a
+    process that is killed are not lost; only where the worker is behind does a line wait for
+    the writer thread. The code that sends is interrupted by signals (cancellation, timeouts)
+    at any point, and must not leave half a line behind: they are held while it writes, and
+    only primitives that are atomic under signals are used here.
 
     `lines` is the socket's reading side where something was read from it before, as a
-    buffered reader may hold more than was asked of it. `on_message` is given the types this class does not know, `on_close` is called once
-    when the worker is gone; both from the reader thread.
+    buffered reader may hold more than was asked of it. `on_message` is given the types this
+    class does not know, `on_close` is called once when the worker is gone; both from the
+    reader thread.
     """
 
     def __init__(
@@ -153,9 +157,12 @@ class SocketChannel:
         if self._closed:
             return
         line = encode_line(message)
-        with self._lock:
-            self._queued += len(line)
-            self._lines.put(line)
+        with _signals_held(), self._lock:
+            if self._queued == self._written:
+                line = line[self._written_at_once(line) :]
+            if line:
+                self._queued += len(line)
+                self._lines.put(line)
         # Polled, as an event object could be left locked by a signal that comes at the
         # wrong moment. It is rare: the worker is megabytes behind.
         while self._queued - self._written > _MAX_WAITING and not self._closed:
@@ -200,6 +207,13 @@ class SocketChannel:
             reader.join(timeout)
         self._incoming.close()
         self._sock.close()
+
+    def _written_at_once(self, line: bytes) -> int:
+        """How much of it the kernel took without waiting."""
+        try:
+            return self._sock.send(line, MSG_DONTWAIT)
+        except OSError:
+            return 0  # full, or closed: the writer thread waits, or finds that out
 
     def _write(self) -> None:
         _leave_signals_to_the_main_thread()
@@ -280,6 +294,16 @@ def _encode(message: Message) -> bytes:
     return text.encode("utf-8", "replace") + b"\n"
 
 
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """What comes meanwhile comes at the end."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _leave_signals_to_the_main_thread() -> None:
     """A signal that the kernel gave to this thread would not interrupt the main one."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGALRM})
+    signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTING)

@@ -178,8 +178,28 @@ def test_closing_writes_out_what_waits(wire):
     channel = start()
     for _ in range(1000):
         channel.send({"type": "log", "message": "x"})
-    channel.close()
+    closing = threading.Thread(target=channel.close)
+    closing.start()
     assert len(lines.readlines()) == 1000
+    closing.join(30)
+
+
+def test_what_is_sent_is_out_of_the_process_when_send_returns(wire):
+    start, worker, _ = wire
+    start().send({"type": "log", "message": "last words"})
+    assert b"last words" in worker.recv(4096, socket.MSG_DONTWAIT)
+
+
+def test_what_a_slow_worker_has_not_taken_keeps_its_order(wire):
+    start, _, lines = wire
+    channel = start()
+    texts = [str(n) + "x" * (n % 7) * 10_000 for n in range(100)]
+    sending = threading.Thread(
+        target=lambda: [channel.send({"type": "log", "message": text}) for text in texts]
+    )
+    sending.start()
+    assert [json.loads(lines.readline())["message"] for _ in texts] == texts
+    sending.join(30)
 
 
 def test_a_log_message_that_is_too_long_is_cut_and_says_so():
