@@ -27,8 +27,6 @@ def open_writer(database: Database) -> Writer:
     if database.address.path:
         return SqliteWriter(database.address.path)
     # Its driver costs memory and time to start, which a server on SQLite need not spend.
-    
-    # Its driver is loaded where it is used: 3 MB that a server on SQLite does without.
     from events.postgres import PostgresWriter
 
     return PostgresWriter(database.address.url)
