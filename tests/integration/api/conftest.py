@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +36,27 @@ class Client:
         async with self.session.post(self.app.url + path, **options) as response:
             assert response.status == status, await response.text()
             return await response.json(content_type=None)
+
+    async def until(self, path: str, holds: Callable[[Any], bool], seconds: float = 30) -> Any:
+        """What is answered there once that holds."""
+        deadline = time.monotonic() + seconds
+        while not holds(answer := await self.get(path)):
+            assert time.monotonic() < deadline, answer
+            await asyncio.sleep(0.02)
+        return answer
+
+    async def flows_found(self) -> None:
+        """Wait until the project's flows can be run."""
+        await self.until("/api/flows", lambda page: page["items"])
+
+    async def run(self, flow: str, **parameters: Any) -> str:
+        """The id of a new run of this flow."""
+        made = await self.post(f"/api/flows/{flow}/runs", {"parameters": parameters}, 201)
+        return str(made["id"])
+
+    async def ended(self, run: str) -> Any:
+        """The run, once it is over."""
+        return await self.until(f"/api/runs/{run}", lambda one: one["ended"])
 
     async def outside(self, query: str = "") -> list[Any]:
         """The events of the log that are not the service's own, oldest first."""
