@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from base.ids import new_id
 from base.time import Micros
@@ -19,6 +19,8 @@ _MILLISECONDS: Final = 13
 """The characters of a UUIDv7 that say when it was made."""
 _ROWS_OF_A_FIRING: Final = 3
 """Rows that a firing is taken for in a slice: its own and its actions."""
+_PAGES: Final = 5
+"""How far a slice looks past firings that cannot go yet."""
 
 
 def sweeps(*, firings: timedelta) -> Sequence[Sweep]:
@@ -28,15 +30,35 @@ def sweeps(*, firings: timedelta) -> Sequence[Sweep]:
 
 async def delete_firings(tx: Tx, cutoff: Micros, limit: int) -> int:
     """The oldest firings of before the cutoff, and their actions."""
+    last = ""
+    for _ in range(_PAGES):
+        rows = await tx.fetch(
+            "SELECT id, actions FROM firing WHERE id > $1 AND id < $2 ORDER BY id LIMIT $3",
+            last,
+            new_id(cutoff)[:_MILLISECONDS],
+            max(limit // _ROWS_OF_A_FIRING, 1),
+        )
+        if not rows:
+            return 0
+        if removed := await _delete(tx, rows):
+            return removed
+        last = rows[-1][0]
+    return 0
+
+
+async def _delete(tx: Tx, firings: Sequence[tuple[Any, ...]]) -> int:
+    """Delete those of the firings none of whose actions is still to be sent."""
     rows = await tx.fetch(
-        "SELECT id, actions FROM firing WHERE id < $1 AND id NOT IN (SELECT firing FROM action"
-        " WHERE status IN ('waiting', 'sending') AND id < $1) ORDER BY id LIMIT $2",
-        new_id(cutoff)[:_MILLISECONDS],
-        max(limit // _ROWS_OF_A_FIRING, 1),
+        "SELECT DISTINCT firing FROM action"
+        f" WHERE status IN ('waiting', 'sending') AND id {tx.any(1, 'text')}",
+        _actions(firings),
     )
-    if not rows:
-        return 0
-    actions = [f"{firing}.{n}" for firing, count in rows for n in range(count)]
-    removed = await tx.execute(f"DELETE FROM action WHERE id {tx.any(1, 'text')}", actions)
-    firings = [firing for firing, _ in rows]
-    return removed + await tx.execute(f"DELETE FROM firing WHERE id {tx.any(1, 'text')}", firings)
+    kept = {row[0] for row in rows}
+    gone = [one for one in firings if one[0] not in kept]
+    removed = await tx.execute(f"DELETE FROM action WHERE id {tx.any(1, 'text')}", _actions(gone))
+    ids = [firing for firing, _ in gone]
+    return removed + await tx.execute(f"DELETE FROM firing WHERE id {tx.any(1, 'text')}", ids)
+
+
+def _actions(firings: Sequence[tuple[Any, ...]]) -> list[str]:
+    return [f"{firing}.{n}" for firing, count in firings for n in range(count)]

@@ -88,4 +88,4 @@ async def test_what_is_not_there_is_nothing(world):
         assert await queries.action(session, "nothing") is None
         assert await queries.dead(session) == []
         assert await queries.firings_of(session, []) == []
-        assert await queries.outbox(session) == {"waiting": 0, "sending": 0, "dead": 0}
+        assert await queries.outbox(session) == queries.Outbox(0, 0)
