@@ -18,6 +18,7 @@ from typing import Final
 import server.tables  # noqa: F401 - what is imported is what a new database gets
 from automations import retention as firing_retention
 from automations.directory import RuleDirectory
+from automations.figures import Figures
 from automations.firing_sink import FiringRecorder
 from automations.occasions import Occasions
 from automations.rulebook import Rulebook
@@ -159,6 +160,7 @@ async def composed(settings: Settings) -> AsyncIterator[App]:
             stream,
             floors.directory,
             floors.dispatcher,
+            Figures(floors.database, floors.metrics),
             *floors.engine.services,
             FolderWatch(settings.directory / "sources", SUFFIXES, floors.hooks.load),
             http,

@@ -3,9 +3,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 from automations import queries
+from automations.figures import Figures
 from automations.proposal import Proposal
 from automations.reader import Problem
 from automations.retention import sweeps
+from base.metrics import Metrics
 from base.time import SECOND, now
 from events.retention import Retention
 
@@ -89,3 +91,15 @@ async def test_what_is_not_there_is_nothing(world):
         assert await queries.dead(session) == []
         assert await queries.firings_of(session, []) == []
         assert await queries.outbox(session) == queries.Outbox(0, 0)
+
+
+async def test_the_metrics_tell_how_many_rules_and_actions_there_are(world, event):
+    await world.apply(definition("calls", {"call": "https://example.com"}), definition("a"))
+    await world.send(event(), event())
+    metrics = Metrics()
+    figures = Figures(world.database, metrics)
+    await figures.count()
+    shown = metrics.render().decode()
+    assert 'ensue_automations{status="active"} 2.0' in shown
+    assert "ensue_outbox_waiting 2.0" in shown
+    assert "ensue_outbox_dead 0.0" in shown
