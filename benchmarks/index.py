@@ -2,25 +2,19 @@
 
 The mix: 80 % of the rules name one type, 18 % listen to `x.*`, the rest to everything;
 each has one to three conditions on the data; events are of about 336 bytes, already
-parsed, and meet about three of 10,000 rules. One core, matching only.
-
-    python benchmarks/index.py --seconds 2
+parsed, and meet about four of 10,000 rules. One core, matching only.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
+from benchmarks.report import Figure
 from triggers.index import Index
 from triggers.selector import Selector
 
@@ -41,6 +35,7 @@ COUNTRIES = [f"{first}{second}" for first in "ABCDEFGH" for second in "EILNR"]
 CHANNELS = [f"channel-{number}" for number in range(12)]
 SHOPS = [f"shop-{number}" for number in range(50)]
 SIZES = (1, 100, 1_000, 10_000)
+GOALS = {1_000: 120_000, 10_000: 20_000}
 
 
 def make_event(rng: random.Random) -> dict[str, Any]:
@@ -118,19 +113,11 @@ def change_costs(index: Index[int], selectors: list[Selector]) -> tuple[float, f
     return (middle - start) / len(extra) * 1e6, (perf_counter() - middle) / len(extra) * 1e6
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--seconds", type=float, default=2.0, help="for each figure")
-    seconds = parser.parse_args().seconds
+def run(*, seconds: float) -> Iterator[Figure]:
+    """The index at each size, beside a scan over the same compiled rules."""
     rng = random.Random(7)
     events = [make_event(rng) for _ in range(1_000)]
     size = sum(len(json.dumps(event, separators=(",", ":"))) for event in events) / len(events)
-    print(f"events of {size:.0f} bytes")
-    print(
-        f"{'rules':>7} {'index/s':>11} {'scan/s':>11} {'ratio':>7} {'matches':>8} {'add µs':>7} {'remove µs':>10}"
-    )
     for count in SIZES:
         selectors = [Selector.parse(make_rule(rng)) for _ in range(count)]
         index = build(selectors)
@@ -139,11 +126,7 @@ def main() -> None:
         slow = rate(partial(scan, compiled), events, seconds)
         matches = sum(len(index.match(event)) for event in events) / len(events)
         add, remove = change_costs(index, selectors)
-        print(
-            f"{count:>7,} {fast:>11,.0f} {slow:>11,.0f} {fast / slow:>7.1f}"
-            f" {matches:>8.2f} {add:>7.1f} {remove:>10.1f}"
-        )
-
-
-if __name__ == "__main__":
-    main()
+        note = f"{size:.0f} bytes, {matches:.2f} matches, add {add:.0f} µs, remove {remove:.0f} µs"
+        how = f"of a scan, {slow:,.0f}/s"
+        name = f"index alone, {count:,} rules"
+        yield Figure(name, fast, "/s", GOALS.get(count), fast / slow, how, note)

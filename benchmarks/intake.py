@@ -55,9 +55,7 @@ def _measure(
     existing: int,
     base: dict[str, float],
 ) -> Iterator[Figure]:
-    found = load.run(
-        server.port, connections=shape.connections, batch=shape.batch, seconds=seconds
-    )
+    found = load.run(server.port, connections=shape.connections, batch=shape.batch, seconds=seconds)
     size = f"{service.database_megabytes(directory):,.0f} MB"
     note = f"p50 {found.p50:.1f} ms, p99 {found.p99:.1f} ms, {found.errors} errors, {size}"
     if existing:
