@@ -18,6 +18,8 @@ from typing import Any, Protocol
 
 import orjson
 
+from engine.zygote_client import LaunchError
+
 MAX_MESSAGE = 16 << 20
 """Bytes of one message; a child that sends more is broken and is ended."""
 _CHUNK = 65_536
@@ -36,16 +38,17 @@ class ChannelReader(Protocol):
 
 
 class RunChannel:
-    """Three descriptors on either side. `child_ends` are handed to the process and then released."""
+    """Three descriptors on either side. `child_ends` are handed to the process and then released.
+
+    Raises LaunchError where this process has no descriptors left.
+    """
 
     def __init__(self, reader: ChannelReader) -> None:
         self._reader = reader
         self._loop = asyncio.get_running_loop()
-        self._socket, child = socket.socketpair()
-        stdout, child_stdout = os.pipe()
-        stderr, child_stderr = os.pipe()
-        self.child_ends = [child.detach(), child_stdout, child_stderr]
-        self._pipes = {"stdout": stdout, "stderr": stderr}
+        self._socket, child, pipes = _descriptors()
+        self.child_ends = [child.detach(), pipes[1], pipes[3]]
+        self._pipes = {"stdout": pipes[0], "stderr": pipes[2]}
         self._socket.setblocking(False)
         for fd in self._pipes.values():
             os.set_blocking(fd, False)
@@ -188,3 +191,16 @@ class RunChannel:
             self._writing = False
             with contextlib.suppress(OSError, ValueError):
                 self._loop.remove_writer(self._socket)
+
+
+def _descriptors() -> tuple[socket.socket, socket.socket, list[int]]:
+    """A pair of sockets and two pipes, or none of them."""
+    fds: list[int] = []
+    try:
+        fds += os.pipe()
+        fds += os.pipe()
+        return (*socket.socketpair(), fds)
+    except OSError as error:
+        for fd in fds:
+            os.close(fd)
+        raise LaunchError(f"no way to talk to a process: {error.strerror}") from None

@@ -28,12 +28,13 @@ from engine import store, tasks
 from engine.channel import RunChannel
 from engine.flow import Flow
 from engine.launcher import ProcessLauncher
-from engine.log_lines import LineCutter, LogLines
+from engine.log_lines import LineCutter, LogLines, instant, storable, without_nul
 from engine.recorder import Recorder
 from engine.run import OWNED, Run
 from engine.state import End, Outcome, Refused, Release, Start, Step, already
 from engine.tasks import TaskReport
 from engine.zygote_client import Exit, LaunchError
+from events import strict_json
 from events.change import Change, Lane
 from events.codec import event_of
 from events.event import Event
@@ -44,6 +45,7 @@ LEAVE: Final = 10.0
 """Seconds a process may take to go once its flow has ended."""
 _OVERTIME: Final = 5.0
 """Seconds beyond a flow's timeout after which its process is killed: it should have seen itself."""
+_MOST_ATTEMPTS: Final = 1_000_000
 _OUTCOMES: Final = frozenset(get_args(Outcome))
 _LEVELS: Final = logging.getLevelNamesMapping()
 
@@ -85,13 +87,14 @@ class Execution:
 
     async def follow(self) -> bool:
         """See the attempt through. False if there was no process for it and it was given back."""
-        channel = self._channel = RunChannel(self)
-        channel.send(self._orders())
         try:
+            channel = self._channel = RunChannel(self)
+            channel.send(self._orders())
             failpoint("before_launch")
             process = await self._means.launcher.launch(self._name, channel.child_ends)
         except LaunchError as error:
-            channel.close()
+            if self._channel:
+                self._channel.close()
             log.warning("launch_failed", run=self.run.id, problem=error.message)
             await self._means.recorder.record(self.run.id, Release(self.run.attempt))
             return False
@@ -193,11 +196,11 @@ class Execution:
             case "log":
                 level = _LEVELS.get(message["level"], logging.INFO)
                 self._say(
-                    message["message"],
+                    str(message["message"]),
                     level,
-                    message["logger"],
-                    message["at"],
-                    message.get("task_run_id"),
+                    storable(str(message["logger"])),
+                    instant(message["at"]),
+                    _text(message.get("task_run_id")),
                 )
             case "task" if message["state"] in tasks.STATES:
                 self._means.recorder.report(self._report(message))
@@ -220,13 +223,13 @@ class Execution:
         return TaskReport(
             run=self.run.id,
             run_attempt=self.run.attempt,
-            id=str(message["task_run_id"]),
-            name=str(message["name"]),
-            key=str(message.get("task") or message["name"]),
+            id=storable(str(message["task_run_id"])),
+            name=storable(str(message["name"])),
+            key=storable(str(message.get("task") or message["name"])),
             state=message["state"],
-            attempt=int(message["attempt"]),
-            time=int(message["at"]),
-            message=message.get("message"),
+            attempt=min(int(message["attempt"]), _MOST_ATTEMPTS),
+            time=instant(message["at"]),
+            message=_text(message.get("message")),
         )
 
     def _reported(self, message: dict[str, Any]) -> End:
@@ -235,15 +238,16 @@ class Execution:
         return End(
             self.run.attempt,
             message["state"],
-            message.get("message") or error.get("message"),
-            error.get("code"),
-            orjson.dumps(result).decode() if result is not None else None,
+            _text(message.get("message") or error.get("message")),
+            _text(error.get("code")),
+            orjson.dumps(without_nul(result)).decode() if result is not None else None,
         )
 
     async def _emit(self, seq: int, value: Any) -> None:
         answer: dict[str, Any] = {"v": 1, "type": "ack", "seq": seq, "ok": True}
         try:
-            event = event_of(value, now=now(), source=f"/flows/{self.run.flow}")
+            strict = strict_json.loads(orjson.dumps(value))
+            event = event_of(strict, now=now(), source=f"/flows/{self.run.flow}")
             operation = _emission(self.run, event)
             await self._means.journal.submit(Change(operation=operation, lane=Lane.SERVICE))
         except EnsueError as error:
@@ -281,6 +285,10 @@ class Execution:
         if not self._end.done():
             ours = self._instead if end.outcome != "completed" else None
             self._end.set_result(ours or end)
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else storable(str(value))
 
 
 def _emission(run: Run, event: Event) -> Callable[[Tx], Any]:

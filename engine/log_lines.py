@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import Any
 
 from base.time import Micros
 
@@ -11,6 +12,7 @@ MAX_LINE = 64 * 1024
 MAX_LINES = 100_000
 _ATTEMPT = 1_000_000
 """The numbers of an attempt's lines start here times the attempt: no read is needed to go on."""
+_FAR: Micros = 1 << 53
 _CUT = " […]"
 
 
@@ -63,6 +65,25 @@ def storable(text: str) -> str:
 def attempt_of(seq: int) -> int:
     """The attempt that said a line."""
     return seq // _ATTEMPT
+
+
+def without_nul(value: Any) -> Any:
+    """A JSON value whose texts can be stored and compared everywhere."""
+    if isinstance(value, str):
+        return value.replace("\x00", "\N{SYMBOL FOR NULL}")
+    if isinstance(value, list):
+        return [without_nul(one) for one in value]
+    if isinstance(value, dict):
+        return {without_nul(name): without_nul(one) for name, one in value.items()}
+    return value
+
+
+def instant(value: Any) -> Micros:
+    """An instant as a process tells it; what cannot be one is an error, not a bad row."""
+    at = int(value)
+    if not 0 <= at < _FAR:
+        raise ValueError(f"{at} is not an instant")
+    return at
 
 
 class LineCutter:

@@ -33,7 +33,7 @@ _NAMES: Final = ", ".join(_FIELDS)
 _UPSERT: Final = (
     f"INSERT INTO task_run ({_NAMES}) SELECT {_NAMES} FROM %s WHERE true "
     "ON CONFLICT (id) DO UPDATE SET state = excluded.state, attempt = excluded.attempt, "
-    "ended = excluded.ended, message = excluded.message"
+    "ended = excluded.ended, message = excluded.message WHERE task_run.run = excluded.run"
 )
 _SOURCES: Final = {
     "sqlite": "(SELECT "

@@ -25,6 +25,8 @@ from base.logs import logger
 
 START_LIMIT: Final = 30.0
 """Seconds a fork server may take to come up."""
+LAUNCH_LIMIT: Final = 30.0
+"""Seconds until a launch that was not answered is given up; its process ends without its orders."""
 _LENGTH: Final = struct.Struct("!I")
 _CHUNK: Final = 65_536
 _LAST_WORDS: Final = 2_000
@@ -140,7 +142,12 @@ class ZygoteClient:
         process = Process(name, self._loop.create_future(), self._loop.create_future())
         self._processes[name] = process
         self._send({"op": "launch", "id": name, "environment": dict(environment)}, fds)
-        await process.launched
+        try:
+            async with asyncio.timeout(LAUNCH_LIMIT):
+                await asyncio.shield(process.launched)
+        except TimeoutError:
+            self._processes.pop(name, None)
+            raise LaunchError(f"the fork server did not answer in {LAUNCH_LIMIT:g} s") from None
         return process
 
     def signal(self, name: str, number: int) -> None:

@@ -175,7 +175,7 @@ async def house(database, journal, tmp_path, **options):
         **options,
     )
     house = House(database, journal, project, options)
-    async with house.recorder, house.launcher, house.registry:
+    async with house.recorder, house.launcher:
         await house.registry.refresh()
         async with house.worker:
             yield house
