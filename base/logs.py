@@ -54,6 +54,8 @@ def configure(
     root = logging.getLogger()
     root.handlers = [_Bridge()]
     root.setLevel(max(_LEVELS[level], logging.INFO))
+    # That a file changed is told by whoever acts on it.
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)
 
 
