@@ -15,11 +15,12 @@ def _object(required: str = "", **properties: Any) -> Schema:
     return shape
 
 
-def _list(item: str) -> Schema:
+def _list(item: str, **more: Any) -> Schema:
     return _object(
         "items next",
         items={"type": "array", "items": {"$ref": f"#/components/schemas/{item}"}},
         next={"type": ["string", "null"], "description": "`cursor` of the next page"},
+        **more,
     )
 
 
@@ -37,6 +38,12 @@ ANY: Final[Schema] = {}
 MAP: Final = {"type": "object", "additionalProperties": True}
 FLAG: Final = {"type": "boolean"}
 TEXTS: Final = {"type": "array", "items": {"type": "string"}}
+
+_PROBLEMS_OF_FILES: Final = {
+    "type": "array",
+    "items": _object("file message", file=TEXT, line={"type": ["integer", "null"]}, message=TEXT),
+    "description": "what is wrong with the files that these come from",
+}
 
 _PROBLEM: Final = _object(
     "type title status code detail",
@@ -152,7 +159,7 @@ SHAPES: Final[Mapping[str, Schema]] = {
         duplicate=COUNT,
         rejected=COUNT,
     ),
-    "WebhookList": _list("Webhook"),
+    "WebhookList": _list("Webhook", problems=_PROBLEMS_OF_FILES),
     "DeliveryRecord": _object(
         "id at status headers size",
         id=TEXT,
@@ -216,7 +223,7 @@ SHAPES: Final[Mapping[str, Schema]] = {
         registered=TIME,
         updated=TIME,
     ),
-    "FlowList": _list("Flow"),
+    "FlowList": _list("Flow", problems=_PROBLEMS_OF_FILES),
     "Run": _RUN,
     "RunList": _list("Run"),
     "LogLine": _object(
