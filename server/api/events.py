@@ -11,7 +11,7 @@ from typing import Final
 from aiohttp import web
 
 from base.database import Database
-from base.errors import EnsueError, UnprocessableError
+from base.errors import EnsueError, InvalidInputError, UnprocessableError
 from base.metrics import Metrics
 from base.time import now
 from events import log
@@ -23,7 +23,9 @@ from events.tx import Tx
 from server import parameter
 from server.cursor import seal, unseal
 from server.lookup import Lookup
+from server.quick import quick_reply
 from server.route import Call, Route, reply
+from triggers.glob import OWN
 
 _LONG: Final = 256 << 10
 """Bytes from which a body is parsed in a thread, so that nobody else waits."""
@@ -99,12 +101,13 @@ class EventsApi:
             ),
         ]
 
-    async def post(self, call: Call) -> web.Response:
+    async def post(self, call: Call) -> web.StreamResponse:
         try:
-            return reply(await self._submit(await self._decoded(call)), 202)
+            taken = await self._submit(await self._decoded(call))
         except EnsueError as error:
             self._rejected.labels(error.code).inc()
             raise
+        return quick_reply(call.request, taken, 202)
 
     async def _decoded(self, call: Call) -> Decoded:
         request = call.request
@@ -121,6 +124,9 @@ class EventsApi:
 
     async def _submit(self, decoded: Decoded) -> dict[str, object]:
         events = decoded.events
+        for number, event in enumerate(events):
+            if event.type.startswith(OWN):
+                raise _reserved(number, decoded)
         settlement = _refuse_reused if decoded.batch else None
         receipt = await self._journal.enqueue(Change(events, None, settlement))
         if receipt.reused:
@@ -160,6 +166,14 @@ class EventsApi:
 def shown(event: Event) -> dict[str, object]:
     """The event as JSON, in the structured format."""
     return event.root()
+
+
+def _reserved(number: int, decoded: Decoded) -> InvalidInputError:
+    return InvalidInputError(
+        f"events of the type {decoded.events[number].type[:100]} are made by this service alone",
+        code="type_reserved",
+        place=f"$[{number}].type" if decoded.batch else "$.type",
+    )
 
 
 async def _refuse_reused(_: Tx, receipt: Receipt) -> None:

@@ -28,9 +28,10 @@ from events.webhooks.hook import Hook
 from events.webhooks.request import HookRequest
 from server.hooks import HookGoneError, Hooks
 from server.problems import SERVER
+from server.quick import quick_reply
 from server.refusals import Refusals
 from server.remote import Proxies
-from server.route import Call, Route, reply
+from server.route import Call, Route
 
 _LONG: Final = 256 << 10
 """Bytes from which a body is read as events in a thread, so that nobody else waits."""
@@ -86,7 +87,7 @@ class HooksApi:
             )
         ]
 
-    async def post(self, call: Call) -> web.Response:
+    async def post(self, call: Call) -> web.StreamResponse:
         hook = await self._find(call.values["name"])
         at = now()
         request = HookRequest(
@@ -98,7 +99,7 @@ class HooksApi:
         try:
             body = await call.bodies.read(call.request, limit=hook.limit)
             request = replace(request, body=body)
-            return await self._take(hook, request, at)
+            return await self._take(call, hook, request, at)
         except EnsueError as error:
             if error.status < 500:
                 self._refuse(hook, request, at, error)
@@ -115,7 +116,9 @@ class HooksApi:
                     raise
         raise HookGoneError("this hook was removed")
 
-    async def _take(self, hook: Hook, request: HookRequest, at: Micros) -> web.Response:
+    async def _take(
+        self, call: Call, hook: Hook, request: HookRequest, at: Micros
+    ) -> web.StreamResponse:
         verified = hook.verify(request, at)
         if (challenge := hook.challenge(request)) is not None:
             return web.Response(text=challenge, headers={"Server": SERVER})
@@ -131,7 +134,7 @@ class HooksApi:
         answer: dict[str, object] = {"id": ids[0]}
         if len(ids) > 1:
             answer["ids"] = ids
-        return reply(answer, 202 if fresh else 200)
+        return quick_reply(call.request, answer, 202 if fresh else 200)
 
     def _count(self, hook: Hook, fresh: bool, events: int) -> None:
         self._outcomes.labels(hook.name, "accepted" if fresh else "duplicate").inc()
