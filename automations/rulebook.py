@@ -11,6 +11,7 @@ no definition, so that it can be seen.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -24,7 +25,7 @@ from automations.rule import Rule
 from automations.ruleset import Changes, Live, Ruleset, Turnover
 from automations.tables import AutomationRow
 from base.database import Database
-from base.errors import EnsueError, NotFoundError
+from base.errors import EnsueError, NotFoundError, UnprocessableError
 from base.logs import logger
 from events.change import Change, Lane
 from events.event import Event
@@ -71,8 +72,10 @@ class Rulebook:
         """Make the rules what the proposal says, in one transaction.
 
         With `instance` and `digest`, only if this copy of the origin changed since it was last
-        applied: so replicas with older copies do not undo what a newer one brought.
+        applied: so replicas with older copies do not undo what a newer one brought. Raises
+        UnprocessableError for two rules of one name.
         """
+        _refuse_namesakes(proposal)
         outcome = Outcome()
 
         async def decide(tx: Tx) -> _Decided:
@@ -161,3 +164,13 @@ class Rulebook:
 async def _must_exist(tx: Tx, name: str) -> None:
     if not await tx.fetch("SELECT 1 FROM automation WHERE name = $1", name):
         raise NotFoundError(f"there is no automation {name}", code="automation_unknown")
+
+
+def _refuse_namesakes(proposal: Proposal) -> None:
+    for name, count in Counter(rule.name for rule, _ in proposal.rules).items():
+        if count > 1:
+            raise UnprocessableError(
+                f"there are {count} rules named {name}",
+                code="name_taken",
+                hint="a rule is its name: choose another",
+            )

@@ -8,7 +8,7 @@ from automations.proposal import Proposal
 from automations.reader import Problem, gather
 from automations.rule import Rule
 from automations.store import Brought
-from base.errors import ConflictError, NotFoundError
+from base.errors import ConflictError, NotFoundError, UnprocessableError
 from events.change import Change
 from events.log import Query, find
 
@@ -184,6 +184,12 @@ async def test_two_rules_of_one_name_name_both_files(world):
     ((problems,),) = await world.rows("SELECT problems FROM automation")
     assert "y.yaml" in problems
     assert "x.yaml" in problems
+
+
+async def test_two_rules_of_one_name_are_refused_where_they_come_without_files(world):
+    with pytest.raises(UnprocessableError):
+        await world.apply(definition("a"), definition("a", "other"))
+    assert len(world.rules) == 0
 
 
 async def test_a_problem_of_another_origin_does_not_stand_on_a_good_rule(world):
