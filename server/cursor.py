@@ -17,6 +17,7 @@ import orjson
 from base.errors import InvalidInputError
 
 _CHECK = 6
+_BEYOND = 1 << 63
 
 
 def seal(of: str, *values: str | int) -> str:
@@ -35,9 +36,16 @@ def unseal(of: str, cursor: str, kinds: Sequence[type]) -> list[Any]:
         values = None
     if not isinstance(values, list) or values[:1] != [of] or len(values) != len(kinds) + 1:
         raise _invalid()
-    if not all(type(value) is kind for value, kind in zip(values[1:], kinds, strict=True)):
+    if not all(_fits(value, kind) for value, kind in zip(values[1:], kinds, strict=True)):
         raise _invalid()
     return values[1:]
+
+
+def _fits(value: Any, kind: type) -> bool:
+    """Of this kind, and nothing that a database refuses."""
+    if type(value) is not kind:
+        return False
+    return -_BEYOND <= value < _BEYOND if isinstance(value, int) else "\0" not in str(value)
 
 
 def _checksum(body: bytes) -> bytes:
