@@ -49,6 +49,7 @@ class RunChannel:
         self._socket, child, pipes = _descriptors()
         self.child_ends = [child.detach(), pipes[1], pipes[3]]
         self._pipes = {"stdout": pipes[0], "stderr": pipes[2]}
+        self._fd = self._socket.fileno()
         self._socket.setblocking(False)
         for fd in self._pipes.values():
             os.set_blocking(fd, False)
@@ -74,7 +75,7 @@ class RunChannel:
         if not self._reading:
             return False
         self._reading = False
-        self._loop.remove_reader(self._socket)
+        self._loop.remove_reader(self._fd)
         for fd in self._pipes.values():
             self._loop.remove_reader(fd)
         return True
@@ -83,7 +84,7 @@ class RunChannel:
         if self._reading or self._closed:
             return
         self._reading = True
-        self._loop.add_reader(self._socket, self._on_socket)
+        self._loop.add_reader(self._fd, self._on_socket)
         for name, fd in self._pipes.items():
             self._loop.add_reader(fd, self._on_pipe, name)
 
@@ -106,7 +107,7 @@ class RunChannel:
         self.pause()
         self._closed = True
         if self._writing:
-            self._loop.remove_writer(self._socket)
+            self._loop.remove_writer(self._fd)
         self._socket.close()
         for fd in self._pipes.values():
             os.close(fd)
@@ -151,7 +152,7 @@ class RunChannel:
             data = b""
         if not data:
             if self._reading:
-                self._loop.remove_reader(self._socket)
+                self._loop.remove_reader(self._fd)
             return False
         # What was printed before this message is in the pipes already.
         self._read_pipes()
@@ -183,14 +184,14 @@ class RunChannel:
         except BlockingIOError:
             if not self._writing:
                 self._writing = True
-                self._loop.add_writer(self._socket, self._flush)
+                self._loop.add_writer(self._fd, self._flush)
             return
         except OSError:
             self._unsent.clear()
         if self._writing:
             self._writing = False
             with contextlib.suppress(OSError, ValueError):
-                self._loop.remove_writer(self._socket)
+                self._loop.remove_writer(self._fd)
 
 
 def _descriptors() -> tuple[socket.socket, socket.socket, list[int]]:

@@ -74,13 +74,14 @@ class ZygoteClient:
     def __init__(self, process: asyncio.subprocess.Process, connection: socket.socket) -> None:
         self._server = process
         self._socket = connection
+        self._fd = connection.fileno()
         self._loop = asyncio.get_running_loop()
         self._received = bytearray()
         self._unsent: list[tuple[bytes, Sequence[int]]] = []
         self._processes: dict[str, Process] = {}
         self.ready: asyncio.Future[None] = self._loop.create_future()
         self.dead: asyncio.Future[None] = self._loop.create_future()
-        self._loop.add_reader(connection, self._on_readable)
+        self._loop.add_reader(self._fd, self._on_readable)
 
     @classmethod
     async def start(
@@ -192,7 +193,7 @@ class ZygoteClient:
             except BlockingIOError:
                 if borrowed:
                     self._unsent[0] = (data, [os.dup(fd) for fd in fds])
-                self._loop.add_writer(self._socket, self._flush)
+                self._loop.add_writer(self._fd, self._flush)
                 return
             except OSError:
                 self._close()
@@ -204,7 +205,7 @@ class ZygoteClient:
             else:
                 self._unsent.pop(0)
             borrowed = False
-        self._loop.remove_writer(self._socket)
+        self._loop.remove_writer(self._fd)
 
     def _sendmsg(self, data: bytes, fds: Sequence[int]) -> int:
         if not fds:
@@ -254,8 +255,8 @@ class ZygoteClient:
         if self.dead.done():
             return
         self.dead.set_result(None)
-        self._loop.remove_reader(self._socket)
-        self._loop.remove_writer(self._socket)
+        self._loop.remove_reader(self._fd)
+        self._loop.remove_writer(self._fd)
         self._socket.close()
         for _, fds in self._unsent:
             _close_all(fds)
