@@ -54,6 +54,7 @@ from server.api.openapi import OpenApi
 from server.api.runs import RunsApi
 from server.api.stream import StreamApi
 from server.api.webhooks import WebhooksApi
+from server.api.workers import WorkersApi
 from server.body import Bodies
 from server.counting import count_commits, count_stored, count_turns
 from server.gate import Gate
@@ -274,6 +275,7 @@ def _routes(
     ).routes()
     yield from FlowsApi(database, floors.engine.control, page=page).routes()
     yield from RunsApi(database, floors.engine.control, page=page).routes()
+    yield from WorkersApi(database).routes()
     yield from DeadApi(database, floors.dispatcher.replay, page=page).routes()
     yield from StreamApi(stream, metrics).routes()
     yield from hooks_api.routes()
