@@ -75,6 +75,10 @@ class Http(Service):
         return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
     @property
+    def routes(self) -> tuple[Route, ...]:
+        return self._router.routes
+
+    @property
     def connections(self) -> int:
         return len(self._server.connections) if self._server else 0
 

@@ -21,7 +21,7 @@ from base.metrics import Metrics
 from events.event import Event, Stored
 from events.log import Query
 from server import parameter
-from server.problems import SERVER
+from server.problems import SERVER, MethodNotAllowedError
 from server.route import Call, Route
 from server.stream import LiveStream
 from triggers.glob import Glob
@@ -75,6 +75,8 @@ class StreamApi:
 
     async def follow(self, call: Call) -> web.StreamResponse:
         request = call.request
+        if request.method == "HEAD":  # an endless answer without its body is none
+            raise MethodNotAllowedError("HEAD", "GET")
         chosen = _Filter(call.query)
         after = _resumed(request.headers.get("Last-Event-ID"), call.query.get("after"))
         response = web.StreamResponse(headers=_HEADERS)
