@@ -67,11 +67,15 @@ def _without(*modules: str) -> Iterator[None]:
 def _greet(app: App) -> None:
     """A few friendly lines once it is ready."""
     floors = app.floors
+    hooks = ", ".join(f"/hooks/{name}" for name in sorted(floors.hooks.hooks))
+    wrong = [*floors.directory.loaded.problems, *floors.hooks.problems]
     click.echo(f"Ensue serves {floors.settings.directory}", err=True)
     for name, value in (
         ("at", app.url),
         ("database", str(floors.database.address)),
-        ("rules", f"{len(floors.rules)}"),
-        ("hooks", ", ".join(f"/hooks/{name}" for name in sorted(floors.hooks.hooks)) or "none"),
+        ("rules", str(len(floors.rules))),
+        ("hooks", hooks or "none"),
+        ("problems", f"{len(wrong)}; `ensue lint` tells of each with its line" if wrong else ""),
     ):
-        click.echo(f"  {name:<10}{value}", err=True)
+        if value:
+            click.echo(f"  {name:<10}{value}", err=True)
