@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import time
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 Micros = int
 """Microseconds: an instant since the epoch, or a span."""
@@ -17,7 +18,7 @@ SECOND: Micros = 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _RFC3339 = re.compile(
-    r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})"
+    r"(\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?([Zz]|[+-]\d{2}:\d{2})"
 )
 _DURATION = re.compile(r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?")
 _UNITS = (604_800 * SECOND, 86_400 * SECOND, 3_600 * SECOND, 60 * SECOND, SECOND, 1_000)
@@ -34,22 +35,35 @@ def parse_rfc3339(text: str) -> Micros:
 
     A leap second (`:60`) counts as the second before it. Raises ValueError otherwise.
     """
-    if not _RFC3339.fullmatch(text):
+    match = _RFC3339.fullmatch(text)
+    if match is None:
         raise ValueError(f"{text!r} is not an RFC 3339 time such as 2030-01-01T12:00:00Z")
-    if text[17:19] == "60":
-        text = f"{text[:17]}59{text[19:]}"
+    second, fraction, zone = match.groups()
     try:
-        moment = datetime.fromisoformat(text.upper())
-        return (moment - _EPOCH) // _MICROSECOND
+        instant = _instant_of(second, zone)
     except (ValueError, OverflowError) as error:
         raise ValueError(f"{text!r} is not a time that exists: {error}") from None
+    return instant + int(f"{fraction:0<6}"[:6]) if fraction else instant
 
 
 def to_rfc3339(instant: Micros) -> str:
     """UTC with as many of the six digits as are needed: `2030-01-01T00:00:00.25Z`."""
     seconds, micros = divmod(instant, SECOND)
-    text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    text = _text_of(seconds)
     return f"{text}.{f'{micros:06d}'.rstrip('0')}Z" if micros else f"{text}Z"
+
+
+# Events come in the order of time, so the second of one is nearly always that of the last.
+@lru_cache(maxsize=1_024)
+def _instant_of(second: str, zone: str) -> Micros:
+    if second[17:] == "60":
+        second = f"{second[:17]}59"
+    return (datetime.fromisoformat((second + zone).upper()) - _EPOCH) // _MICROSECOND
+
+
+@lru_cache(maxsize=1_024)
+def _text_of(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 def to_datetime(instant: Micros) -> datetime:
