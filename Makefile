@@ -80,6 +80,10 @@ format: $(READY) ## Put the code into its format
 types: $(READY) ## Check the types
 	$(BIN)/mypy
 
+.PHONY: docs
+docs: $(READY) ## Renew the tables of the reference that come from the code
+	@$(BIN)/python docs/generate.py $(ARGS)
+
 .PHONY: bench
 bench: $(READY) ## Measure: each figure beside the limit it is measured against
 	@$(BIN)/python -m benchmarks $(ARGS)
