@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from aiohttp import web
 from prometheus_client import Histogram
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from base.errors import ConfigurationError, EnsueError, InvalidInputError, UnavailableError
 from base.logs import logger
@@ -120,7 +120,7 @@ class Http(Service):
             response = await route.handler(Call(request, route, values, self._bodies, query))
         except EnsueError as error:
             response = problem(error)
-        except (ConnectionError, OperationalError, InterfaceError) as error:
+        except (OSError, DBAPIError) as error:
             response = _broken_off(request, error)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is answered and logged
             response = unexpected(error, method=request.method, path=request.path)
@@ -128,12 +128,16 @@ class Http(Service):
         return response
 
 
-def _broken_off(request: web.BaseRequest, error: Exception) -> web.Response:
-    """Whoever asked is gone; or else it is the database that cannot be reached."""
+def _broken_off(request: web.BaseRequest, error: OSError | DBAPIError) -> web.Response:
+    """Whoever asked is gone; or it is the database that cannot be reached; or it is our fault."""
     if request.transport is None or request.transport.is_closing():
         response = web.Response(status=HTTPStatus.BAD_REQUEST)
         response.force_close()
         return response
+    if isinstance(error, DBAPIError) and not (
+        error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
+    ):
+        return unexpected(error, method=request.method, path=request.path)
     log.warning("database_unavailable", error=str(error))
     return problem(UnavailableError("the database is out of reach"))
 

@@ -33,6 +33,7 @@ from server.refusals import Refusals
 from server.remote import Proxies
 from server.route import Call, Route
 
+_TEXT: Final = {"Server": SERVER, "X-Content-Type-Options": "nosniff"}
 _LONG: Final = 256 << 10
 """Bytes from which a body is read as events in a thread, so that nobody else waits."""
 
@@ -121,7 +122,7 @@ class HooksApi:
     ) -> web.StreamResponse:
         verified = hook.verify(request, at)
         if (challenge := hook.challenge(request)) is not None:
-            return web.Response(text=challenge, headers={"Server": SERVER})
+            return web.Response(text=challenge, headers=_TEXT)
         if len(request.body) < _LONG:
             events = hook.events(request, verified, at)
         else:

@@ -108,10 +108,27 @@ async def test_the_list_is_filtered_by_globs_subject_time_and_chain(client):
 
     assert await ids("type=order.*") == ["1", "2"]
     assert await ids("type=*.failed") == ["3"]
+    assert await ids("type=order.?aid") == ["2"]
+    assert await ids("type=*") == ["1", "2", "3"]
     assert await ids("source=/pay/*") == ["2"]
     assert await ids("subject=b") == ["2"]
     assert await ids("until=2021-01-01T00:00:00Z") == ["1"]
     assert await ids("since=1h") == ["2", "3"]
+
+
+async def test_globs_take_notice_of_case_and_of_nothing_but_their_two_signs(client):
+    types = ("a.b", "A.B", "a_b", "a%b", "a[b", "a\\b", "ä.b")
+    await client.post("/api/events", [{**EVENT, "id": t, "type": t} for t in types], status=202)
+
+    async def found(glob: str) -> set[str]:
+        page = await client.get("/api/events", params={"type": glob, "source": "/shop"})
+        return {item["type"] for item in page["items"]}
+
+    assert await found("*.b") == {"a.b", "ä.b"}
+    assert await found("a*") == set(types) - {"A.B", "ä.b"}
+    assert await found("?.B") == {"A.B"}
+    for literal in ("a_b*", "*a%b", "a[b*", "*a\\b"):
+        assert await found(literal) == {literal.replace("*", "")}
 
 
 @pytest.mark.parametrize(

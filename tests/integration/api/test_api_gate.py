@@ -159,6 +159,19 @@ async def test_what_fails_unexpectedly_says_an_id_and_nothing_else(client, monke
     assert "inside" not in json.dumps(answer)
 
 
+async def test_a_database_out_of_reach_is_no_fault_of_the_request(client, monkeypatch):
+    from sqlalchemy.exc import OperationalError
+
+    for error in (ConnectionRefusedError("refused"), OperationalError("", {}, Exception("down"))):
+
+        def broken(error: Exception = error) -> None:
+            raise error
+
+        monkeypatch.setattr(client.app.floors.database, "reader", broken)
+        answer = await client.get("/api/events", status=503)
+        assert answer["code"] == "unavailable"
+
+
 async def test_events_of_the_service_itself_cannot_be_sent(client):
     answer = await client.post("/api/events", {"type": "ensue.run.completed"}, status=400)
     assert (answer["code"], answer["place"]) == ("type_reserved", "$.type")
