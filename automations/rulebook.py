@@ -45,6 +45,7 @@ class Rulebook:
         self._database = database
         self._journal = journal
         self._rules = rules
+        self._shared = database.address.dialect != "sqlite"
         self.on_resumed: Callable[[str], None] = lambda _name: None
         """Called with the name of a rule that a person resumed."""
         journal.subscribe(rules.committed)
@@ -89,6 +90,8 @@ class Rulebook:
             return application.events, lambda: self._with(application.changed)
 
         await self._submit(decide)
+        if outcome.skipped and self._shared:
+            await self.load()  # another server brought this content, maybe since we loaded
         return outcome
 
     async def remove(self, name: str) -> None:
