@@ -63,6 +63,10 @@ def limit(page: int) -> Param:
 def _text(given: str) -> str:
     if not given or "\0" in given or len(given) > 1_024:
         raise ValueError("a text of 1 to 1,024 characters is wanted")
+    try:
+        given.encode()
+    except UnicodeEncodeError:
+        raise ValueError("this is not UTF-8") from None
     return given
 
 

@@ -7,6 +7,7 @@ never does.
 
 from __future__ import annotations
 
+import json
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -57,7 +58,7 @@ def described(error: EnsueError) -> dict[str, Any]:
 def problem(error: EnsueError) -> web.Response:
     """The answer to whoever caused the error."""
     response = web.Response(
-        body=orjson.dumps(described(error)),
+        body=_json(described(error)),
         status=error.status,
         content_type=MEDIA,
         headers={"Server": SERVER},
@@ -69,6 +70,14 @@ def problem(error: EnsueError) -> web.Response:
     if isinstance(error, _CLOSING):
         response.force_close()
     return response
+
+
+def _json(members: dict[str, Any]) -> bytes:
+    """JSON, also of words that quote what was sent and are no text."""
+    try:
+        return orjson.dumps(members)
+    except TypeError:
+        return json.dumps(members).encode()
 
 
 def unexpected(error: BaseException, *, method: str, path: str) -> web.Response:

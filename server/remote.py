@@ -24,7 +24,7 @@ class Proxies:
         forwarded = ",".join(request.headers.getall("X-Forwarded-For", []))
         for hop in reversed(forwarded.split(",")):
             if candidate := hop.strip():
-                address = candidate[:100]
+                address = candidate[:100].encode("ascii", "replace").decode()
                 if not self._trusted(candidate):
                     break
         return address

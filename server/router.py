@@ -60,11 +60,20 @@ class Router:
                 break
             node = following
         else:
-            if node.routes and not any("\0" in value for value in values.values()):
+            if node.routes and all(map(_storable, values.values())):
                 return node.routes
         raise NotFoundError(
             f"there is nothing at {unquote(path)[:200]!r}", hint="/api/openapi.json lists all paths"
         )
+
+
+def _storable(value: str) -> bool:
+    """Whether anything could have this name: bytes that are no text and NUL are in none."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in value
 
 
 def _step(node: _Node, part: str) -> _Node:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final
 
 from aiohttp import web
@@ -33,6 +34,8 @@ from server.refusals import Refusals
 from server.remote import Proxies
 from server.route import Call, Route
 
+_MOST_HEADERS: Final = 64
+_LONGEST_HEADER: Final = 1_000
 _TEXT: Final = {"Server": SERVER, "X-Content-Type-Options": "nosniff"}
 _LONG: Final = 256 << 10
 """Bytes from which a body is read as events in a thread, so that nobody else waits."""
@@ -151,10 +154,21 @@ class HooksApi:
             code=error.code,
             message=str(error),
             remote=request.remote,
-            headers=hook.redact(request),
+            headers=_kept(hook, request),
             size=len(request.body),
         )
         self._refusals.note(refused)
+
+
+def _kept(hook: Hook, request: HookRequest) -> dict[str, str]:
+    """The headers to be kept of a delivery: without proofs, not too many, and all of them text."""
+    redacted = islice(hook.redact(request).items(), _MOST_HEADERS)
+    return {_readable(name): _readable(value) for name, value in redacted}
+
+
+def _readable(text: str) -> str:
+    raw = text[:_LONGEST_HEADER].encode("utf-8", "surrogateescape")
+    return raw.decode("utf-8", "replace")
 
 
 def _arrival(hook: Hook, request: HookRequest, events: list[Event], at: Micros) -> _Arrival:
@@ -166,7 +180,7 @@ def _arrival(hook: Hook, request: HookRequest, events: list[Event], at: Micros) 
         "accepted",
         event=events[0].id,
         remote=request.remote,
-        headers=hook.redact(request),
+        headers=_kept(hook, request),
         size=len(request.body),
     )
     # A batch carries its own ids; the body of a single event may come again under another.
