@@ -71,7 +71,7 @@ class Execution:
     def __init__(self, run: Run, flow: Flow, means: Means) -> None:
         self.run = run
         self.going = False
-        """Whether user code may have begun."""
+        """Whether user code may have begun, or is about to."""
         self._flow = flow
         self._means = means
         self._name = f"{run.id}/{run.attempt}"
@@ -149,12 +149,17 @@ class Execution:
     # The inside.
 
     async def _begin(self, channel: RunChannel) -> None:
+        if self._instead is not None:
+            # Stopped while its process was made, which still waits for `go`.
+            self._means.launcher.signal(self._name, signal.SIGKILL)
+            return
+        # From here on it counts as begun: its start may be on disk before the answer is here.
+        self.going = True
         answer = await self._means.recorder.record(self.run.id, Start(self.run.attempt))
         if isinstance(answer, Step) or (
             isinstance(answer, Refused) and already(answer.run, Start(self.run.attempt))
         ):
             failpoint("before_go")
-            self.going = True
             channel.send({"v": 1, "type": "go"})
             if self._flow.timeout is not None:
                 self._timers.append(

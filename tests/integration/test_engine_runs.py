@@ -21,6 +21,7 @@ from engine.launcher import ProcessLauncher
 from engine.recorder import Recorder
 from engine.registry import Registry
 from engine.starter import RunStarter
+from engine.state import Start
 from engine.tables import RunLogRow, RunRow
 from engine.worker import Worker, WorkerOptions
 from events.change import Change, Lane
@@ -417,3 +418,55 @@ async def test_a_broken_file_holds_its_runs_until_it_is_mended(home):
     file.write_text(good)
     await home.registry.refresh()
     assert (await home.until(run)).state == "completed"
+
+
+async def stopped_now(worker, monkeypatch):
+    """A stop of the worker, which has looked through its runs and waits for those that go on."""
+    waiting = asyncio.Event()
+
+    async def until_one_less(seconds, wait=worker._until_one_less):
+        waiting.set()
+        await wait(seconds)
+
+    monkeypatch.setattr(worker, "_until_one_less", until_one_less)
+    stop = asyncio.create_task(worker.stop())
+    await waiting.wait()
+    return stop
+
+
+async def test_a_stop_while_a_start_is_on_its_way_to_the_disk_lets_the_run_finish(
+    database, journal, tmp_path, monkeypatch
+):
+    async with house(database, journal, tmp_path, drain=20) as home:
+        stops = asyncio.Queue()
+
+        async def record(run, signal, record=home.recorder.record):
+            if isinstance(signal, Start):
+                stops.put_nowait(await stopped_now(home.worker, monkeypatch))
+            return await record(run, signal)
+
+        monkeypatch.setattr(home.recorder, "record", record)
+        run = await home.run("hello")
+        assert (await home.until(run)).state == "completed"
+        await (await stops.get())
+        assert home.worker.active == 0
+
+
+async def test_a_stop_while_a_process_is_made_gives_the_run_back_and_runs_none_of_it(
+    database, journal, tmp_path, monkeypatch
+):
+    async with house(database, journal, tmp_path, drain=20) as home:
+        stops = asyncio.Queue()
+
+        async def launch(name, fds, launch=home.launcher.launch):
+            process = await launch(name, fds)
+            stops.put_nowait(await stopped_now(home.worker, monkeypatch))
+            return process
+
+        monkeypatch.setattr(home.launcher, "launch", launch)
+        run = await home.run("talks")
+        await (await stops.get())
+        row = await home.row(run)
+        assert (row.state, row.worker) == ("scheduled", None)
+        assert await home.lines(run) == []
+        assert "ensue.run.running" not in home.told(run)
