@@ -50,7 +50,9 @@ log = logger("registry")
 class Registry(Service):
     """The flows of one project directory. `refresh` when its files changed; it does so at start.
 
-    Starting does not wait for the first look, which takes as long as the imports do.
+    Starting waits for the first look only where no flow is known yet: a run of a flow that was
+    never found is refused for good, and events may come as soon as everything has started. What
+    was found before is known at once; a look takes as long as the imports do.
     """
 
     def __init__(self, journal: Journal, directory: Path, python: str) -> None:
@@ -63,20 +65,35 @@ class Registry(Service):
         self._directory = directory
         self._python = python
         self._flows: Mapping[str, Flow] = {}
-        self._turn = asyncio.Lock()
+        self._looking = asyncio.Lock()
 
     @property
     def flows(self) -> Mapping[str, Flow]:
         """Those that can run now, by name."""
         return self._flows
 
+    async def open(self) -> None:
+        if not await self._knows_any():
+            await self.refresh()
+
     async def run(self) -> None:
-        await self.refresh()
+        if not self.looked:
+            await self.refresh()
         await self.stopping.wait()
+
+    async def _knows_any(self) -> bool:
+        found: list[tuple[Any, ...]] = []
+
+        async def operation(tx: Tx) -> Sequence[Event]:
+            found[:] = await tx.fetch("SELECT 1 FROM flow LIMIT 1")
+            return ()
+
+        await self._journal.submit(Change(operation=operation, lane=Lane.SERVICE))
+        return bool(found)
 
     async def refresh(self) -> Discovery | None:
         """Look again, and store what changed. None if that could not be done: all stays as it was."""
-        async with self._turn:
+        async with self._looking:
             try:
                 found = await discover(self._directory, self._python)
                 await self._store(found)

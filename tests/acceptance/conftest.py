@@ -114,7 +114,9 @@ Serving = Callable[..., AbstractContextManager[Served]]
 
 
 @contextmanager
-def _serving(directory: Path, *flags: str, **environment: str) -> Iterator[Served]:
+def _serving(
+    directory: Path, *flags: str, ready: bool = True, **environment: str
+) -> Iterator[Served]:
     command = [str(ENSUE), "serve", str(directory), "--port", "0", *flags]
     process = subprocess.Popen(
         command,
@@ -126,11 +128,12 @@ def _serving(directory: Path, *flags: str, **environment: str) -> Iterator[Serve
     said: list[str] = []
     listener: Thread | None = None
     try:
-        url = _ready(process, said)
+        url = _address(process, said)
         listener = Thread(target=_listen, args=(process, said), daemon=True)
         listener.start()
         served = Served(url, process, said)
-        served.await_ready()
+        if ready:
+            served.await_ready()
         yield served
     finally:
         process.send_signal(signal.SIGTERM)
@@ -145,8 +148,8 @@ def _serving(directory: Path, *flags: str, **environment: str) -> Iterator[Serve
                 process.stderr.close()
 
 
-def _ready(process: subprocess.Popen[str], said: list[str]) -> str:
-    """Where it serves; it says so when it is ready."""
+def _address(process: subprocess.Popen[str], said: list[str]) -> str:
+    """Where it serves; it says so when it takes requests."""
     assert process.stderr
     for line in process.stderr:
         said.append(line)
@@ -165,6 +168,7 @@ def _listen(process: subprocess.Popen[str], said: list[str]) -> None:
 def serving() -> Serving:
     """`with serving(directory, "--log-level", "warning", SECRET="…") as served`.
 
-    `ensue serve` of a directory on a free port, ready; at the end it is stopped by SIGTERM.
+    `ensue serve` of a directory on a free port; at the end it is stopped by SIGTERM. It is
+    ready, or with `ready=False` only listening.
     """
     return _serving
