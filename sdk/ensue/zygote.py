@@ -204,6 +204,7 @@ class Zygote:
 
     def _hand_over(self, request: dict[str, Any], fds: list[int]) -> int | None:
         """Give the run to a process that waits; None if there is none."""
+        self._reap()
         while self._spares:
             spare = self._spares.pop()
             with spare.line, contextlib.suppress(OSError):

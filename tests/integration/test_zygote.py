@@ -198,8 +198,10 @@ async def test_a_killed_spare_costs_no_run(project):
         async with asyncio.timeout(10):
             while len(children_of(zygote.pid)) < 2:  # noqa: ASYNC110 - forked when it is quiet
                 await asyncio.sleep(0.01)
-        for pid in children_of(zygote.pid):
+        spares = children_of(zygote.pid)
+        for pid in spares:
             os.kill(pid, signal.SIGKILL)
+        await gone(*spares)
         for n in range(3):
             process, channel, listener = await launch(zygote, project, "nothing", f"r{n}/1")
             await listener.finished.wait()
