@@ -28,7 +28,6 @@ _PRAGMAS = (
     "wal_autocheckpoint=8000",
     "cache_size=-32768",
     "temp_store=MEMORY",
-    "busy_timeout=5000",
 )
 _PARAMETER = re.compile(r"\$(\d+)")
 
@@ -80,8 +79,11 @@ class SqliteWriter:
 
     async def open(self) -> None:
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA busy_timeout=5000")
         for pragma in _PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
+        # From here on waiting for a lock would stop the loop: the journal waits, and tries again.
+        connection.execute("PRAGMA busy_timeout=0")
         self._connection = connection
 
     async def close(self) -> None:
