@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from tests.chaos.broken import FAULTS
+from tests.chaos.killer import LONGEST
 from tests.chaos.trial import Outcome, Trial, Watcher, run
 
 _SHOWN = 10
@@ -34,6 +35,12 @@ console = Console(highlight=False)
     show_default=True,
 )
 @click.option("--seed", type=int, help="Plan the same events and kills as a trial before.")
+@click.option(
+    "--longest",
+    default=LONGEST,
+    show_default=True,
+    help="Seconds it may live at most between two kills.",
+)
 @click.option("--graceful", is_flag=True, help="Stop it 20 times with SIGTERM instead of killing.")
 @click.option("--broken", type=click.Choice(list(FAULTS)), help="A build broken on purpose.")
 @click.option("--keep", type=click.Path(path_type=Path), help="Keep all files in this folder.")
@@ -42,6 +49,7 @@ def main(
     kills: int,
     database: str,
     seed: int | None,
+    longest: float,
     graceful: bool,
     broken: str | None,
     keep: Path | None,
@@ -53,7 +61,7 @@ def main(
     seed = secrets.randbelow(1_000_000) if seed is None else seed
     kept = True
     for name in ("sqlite", "postgresql") if database == "both" else (database,):
-        trial = Trial(name, seed, events, 0 if graceful else kills, graceful, broken)
+        trial = Trial(name, seed, events, 0 if graceful else kills, graceful, broken, longest)
         folder = Path(tempfile.mkdtemp(prefix="ensue-chaos-"))
         try:
             outcome = asyncio.run(_watched(trial, folder))

@@ -23,11 +23,11 @@ def ack_before_commit() -> None:
 
     def hasty(journal: Journal, change: Change) -> asyncio.Future[Receipt]:
         future = enqueue(journal, change)
-        if change.lane is not Lane.INTAKE:
+        if change.lane is not Lane.INTAKE or not change.events:
             return future
         future.add_done_callback(lambda done: done.cancelled() or done.exception())
         answered: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-        answered.set_result(Receipt(positions=[0] * max(len(change.events), 1)))
+        answered.set_result(Receipt(positions=[0] * len(change.events)))
         return answered
 
     _replace(Journal, enqueue=hasty)

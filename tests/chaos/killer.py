@@ -24,7 +24,7 @@ FAILPOINTS = {
 }
 """Those that are passed while events are taken in, and at most at which pass to strike."""
 
-UPTIME = (0.2, 2.0)
+SHORTEST, LONGEST = 0.2, 2.0
 """Seconds for which the service may live once it is ready."""
 _REACHED_WITHIN = 10.0
 _TRIES = 5
@@ -43,7 +43,7 @@ class Blow:
     tries: int = 0
 
 
-def blows(seed: int, kills: int, *, shortest: float = 1.0) -> list[Blow]:
+def blows(seed: int, kills: int, longest: float = LONGEST) -> list[Blow]:
     """So many, with every failpoint among them at least once where they suffice."""
     random = Random(seed)
     planned = [
@@ -53,7 +53,7 @@ def blows(seed: int, kills: int, *, shortest: float = 1.0) -> list[Blow]:
     planned = planned[:kills]
     while len(planned) < kills:
         target: Target = random.choices(("server", "fork server", "run"), (80, 10, 10))[0]
-        planned.append(Blow(random.uniform(UPTIME[0], UPTIME[1] * shortest), target))
+        planned.append(Blow(random.uniform(SHORTEST, longest), target))
     random.shuffle(planned)
     return planned
 
@@ -152,10 +152,10 @@ class Operator:
         self._senders = senders
         self._struck = struck
 
-    async def run(self, times: int, seed: int) -> None:
+    async def run(self, times: int, seed: int, longest: float = LONGEST) -> None:
         random = Random(seed)
         for left in range(times, 0, -1):
-            uptime = random.uniform(*UPTIME)
+            uptime = random.uniform(SHORTEST, longest)
             self._senders.rate = max(self._senders.left / left / uptime, _SLOWEST_RATE)
             if await self._service.died(uptime):
                 raise ServiceError(f"it died by itself: {self._service.last_words()}")

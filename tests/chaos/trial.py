@@ -13,8 +13,8 @@ from pathlib import Path
 from uuid import uuid4
 
 from tests.chaos import postgres, project
-from tests.chaos.books import Shelf
-from tests.chaos.killer import Killer, Operator, blows
+from tests.chaos.books import Books, Shelf
+from tests.chaos.killer import LONGEST, Killer, Operator, blows
 from tests.chaos.ledger import Ledger
 from tests.chaos.plan import shipments
 from tests.chaos.receiver import Receiver
@@ -39,6 +39,8 @@ class Trial:
     kills: int
     graceful: bool = False
     broken: str | None = None
+    longest: float = LONGEST
+    """The most seconds that it may live once it is ready."""
 
 
 @dataclass(slots=True)
@@ -102,7 +104,7 @@ class Course:
         )
         verdicts = reconcile(world) + self.others
         if self.trial.graceful:
-            verdicts.append(self._stops(Counter(run.state for run in books.runs)))
+            verdicts.append(self._stops(books))
         return Outcome(verdicts, self._figures(len(books.events), time.monotonic() - began))
 
     async def _begin(self) -> None:
@@ -121,15 +123,16 @@ class Course:
             await asyncio.sleep(0.05)
 
     async def _storm(self) -> None:
-        self.watcher.phase("stopping and starting" if self.trial.graceful else "killing")
+        trial = self.trial
+        self.watcher.phase("stopping and starting" if trial.graceful else "killing")
         async with asyncio.TaskGroup() as group:
             report = group.create_task(self._report())
             sending = group.create_task(self.senders.run())
-            if self.trial.graceful:
-                await self.operator.run(_STOPS, self.trial.seed)
+            if trial.graceful:
+                await self.operator.run(_STOPS, trial.seed, trial.longest)
             else:
-                await self.killer.run(blows(self.trial.seed, self.trial.kills))
-            self.senders.rate = float(self.trial.events)
+                await self.killer.run(blows(trial.seed, trial.kills, trial.longest))
+            self.senders.rate = float(trial.events)
             await sending
             await self.service.stop()
             await self.shelf.end_leases()
@@ -164,11 +167,15 @@ class Course:
             verdict.problems.append(f"the failpoint {name} was never reached")
         self.others.append(verdict)
 
-    def _stops(self, ends: Counter[str]) -> Verdict:
+    def _stops(self, books: Books) -> Verdict:
         verdict = Verdict("P14", "a graceful stop drains", "stops")
         for seconds in self.operator.seconds:
             verdict.expect(seconds <= _STOP_WITHIN, f"a stop took {seconds:.1f} s")
-        verdict.expect(not ends["crashed"], f"{ends['crashed']} runs were broken off")
+        verdict.problems += [
+            f"run {event.subject} was broken off: {event.data.get('message')}"
+            for event in books.events
+            if event.type in {"ensue.run.crashed", "ensue.run.retrying"}
+        ]
         verdict.note = f"the slowest took {max(self.operator.seconds, default=0):.1f} s"
         return verdict
 
