@@ -143,7 +143,7 @@ class Execution:
             self._say(line, _LEVELS["INFO"], stream, now())
 
     def broken(self, reason: str) -> None:
-        self._instead = self._instead or End(self.run.attempt, "crashed", reason)
+        self._decide(End(self.run.attempt, "crashed", reason))
         self._means.launcher.signal(self._name, signal.SIGKILL)
 
     # The inside.
@@ -166,7 +166,7 @@ class Execution:
                     self._loop.call_later(self._flow.timeout / SECOND + _OVERTIME, self._overtime)
                 )
         else:
-            self._instead = self._instead or End(self.run.attempt, "cancelled")
+            self._decide(End(self.run.attempt, "cancelled"))
             self._means.launcher.signal(self._name, signal.SIGKILL)
 
     async def _finish(self, channel: RunChannel) -> None:
@@ -266,9 +266,14 @@ class Execution:
             self._means.launcher.signal(self._name, signal.SIGTERM)
             self._later(self._means.grace, signal.SIGKILL)
 
+    def _decide(self, end: End | Release) -> None:
+        """So it ends, whatever its process says; what was decided first stands."""
+        if self._instead is None:
+            self._instead = end
+
     def _overtime(self) -> None:
         message = f"it ran beyond its timeout of {(self._flow.timeout or 0) / SECOND:g} s"
-        self._instead = self._instead or End(self.run.attempt, "timed_out", message, "timed_out")
+        self._decide(End(self.run.attempt, "timed_out", message, "timed_out"))
         self._means.launcher.signal(self._name, signal.SIGKILL)
 
     def _later(self, seconds: float, number: int) -> None:

@@ -62,12 +62,20 @@ def main(connection: socket, environment: Mapping[str, str]) -> int:
     order = json.loads(lines.readline() or b"{}")
     if order.get("type") != "run":
         return 1  # the worker is gone before it could say anything
-    flow, failure = _imported(order)
-    if json.loads(lines.readline() or b"{}").get("type") != "go":
-        return 1
-    channel = SocketChannel(connection, lines=lines)
+    word = threading.Event()
+    said: list[str] = []
+
+    def hear(message: Mapping[str, Any]) -> None:
+        said.append(message["type"])
+        word.set()
+
+    channel = SocketChannel(connection, lines=lines, on_message=hear, on_close=word.set)
     channel.start()
     try:
+        flow, failure = _imported(order)
+        word.wait()
+        if "go" not in said:
+            return 1
         finished = _report(channel, order, flow, failure)
     finally:
         channel.close()
