@@ -86,13 +86,12 @@ class Metrics:
         )
         self.journal_waiting_bytes = self._gauge(
             "ensue_journal_waiting_bytes",
-            "Bytes handed to the journal and not yet committed, by lane (intake, service); "
-            "intake beyond its limit is answered with 503.",
-            "lane",
+            "Bytes from outside handed to the journal and not yet committed; what comes beyond "
+            "their limit is answered with 503.",
         )
         self.journal_failures = self._counter(
             "ensue_journal_failures",
-            "Transactions that did not commit, by reason (data, unavailable, unknown).",
+            "Transactions that did not commit, by reason (data, again, unavailable, unknown, fatal).",
             "reason",
         )
         self.log_position = self._gauge(
@@ -100,7 +99,7 @@ class Metrics:
         )
         self.retention_deleted = self._counter(
             "ensue_retention_deleted",
-            "Rows removed for their age, by kind (events, runs, logs, deliveries, seen).",
+            "Rows removed for their age, by kind (events, deliveries, seen, firings, runs, logs ...).",
             "kind",
         )
 
@@ -145,18 +144,17 @@ class Metrics:
         self.runs = self._counter(
             "ensue_runs", "Runs that entered a state, by that state.", "state"
         )
-        self.runs_active = self._gauge("ensue_runs_active", "Runs whose process is alive.")
-        self.runs_waiting = self._gauge(
-            "ensue_runs_waiting", "Runs that are due and wait for a worker.", "pool"
+        self.runs_active = self._gauge(
+            "ensue_runs_active", "Runs that are not over, by their state.", "state"
         )
         self.launch_seconds = self._histogram(
             "ensue_launch_seconds",
-            "From a run being due to the first line of its flow.",
+            "From a run being due to its start.",
             _FAST,
         )
         self.run_seconds = self._histogram(
             "ensue_run_seconds",
-            "How long a flow ran, from its first line to its end.",
+            "How long an attempt of a run took, from its start to its end.",
             _SLOW,
             "flow",
         )

@@ -136,7 +136,7 @@ class Calls(_Group):
 class Runs(_Group):
     pool: Annotated[str, Field(min_length=1, max_length=100)] = "default"
     """The pool a run belongs to, and the one served by the embedded worker."""
-    concurrency: Count = Field(default_factory=lambda: max(4, 2 * (os.cpu_count() or 1)))
+    concurrency: Count = Field(default_factory=lambda: max(8, 4 * (os.cpu_count() or 1)))
     """The runs one worker has at a time."""
     lease: Span = timedelta(seconds=30)
     """How long a run belongs to its worker without a heartbeat."""

@@ -95,7 +95,7 @@ def _default(name: str, field: Any) -> str:
     from base.time import format_duration
 
     if name == "concurrency":
-        return "twice the processors, at least 4"
+        return "four times the processors, at least 8"
     value = field.get_default(call_default_factory=True)
     if isinstance(value, timedelta) and not value % _DAY:
         return f"`{value.days}d`"

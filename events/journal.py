@@ -94,8 +94,11 @@ class Journal:
         self._subscribers: list[Callable[[Sequence[Stored]], None]] = []
         self.available = True
         """False while the database is out of reach."""
-        self.on_commit: Callable[[float, int], None] = lambda _seconds, _events: None
-        """Told after each commit how long it took and how many events it stored."""
+        self.on_commit: Callable[[float, float, int], None] = lambda _took, _waited, _events: None
+        """Told after each commit how long it took, how long the change that waited longest had
+        waited by then, in seconds, and how many events it stored."""
+        self.on_failure: Callable[[Fault], None] = lambda _fault: None
+        """Told of each transaction that did not commit."""
 
     # -- for callers -----------------------------------------------------------------------
 
@@ -226,6 +229,7 @@ class Journal:
             except Exception as error:
                 await self._writer.rollback()
                 fault = self._writer.fault(error)
+                self.on_failure(fault)
                 if fault is Fault.DATA:
                     await self._blame(batch, error)
                     return
@@ -236,7 +240,8 @@ class Journal:
             else:
                 self.available = True
                 self._pace(monotonic() - started, len(commit.stored))
-                self.on_commit(monotonic() - started, len(commit.stored))
+                ended, oldest = monotonic(), min((w.since for w in batch), default=started)
+                self.on_commit(ended - started, ended - oldest, len(commit.stored))
                 self._acknowledge(batch, commit)
                 return
 

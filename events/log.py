@@ -97,8 +97,8 @@ class Query:
     limit: int = 100
 
 
-async def find(session: AsyncSession, query: Query) -> list[Stored]:
-    """One page, at most 1,000 events."""
+async def find(session: AsyncSession, query: Query, seen: Seen | None = None) -> list[Stored]:
+    """One page, at most 1,000 events; of a chain, its first event too where `seen` is given."""
     statement: Any = select(*EventRow.__table__.columns)  # type: ignore[attr-defined]  # SQLModel adds it
     sqlite = session.get_bind().dialect.name == "sqlite"
     for column, glob in ((EventRow.type, query.type), (EventRow.source, query.source)):
@@ -111,7 +111,7 @@ async def find(session: AsyncSession, query: Query) -> list[Stored]:
     if query.until is not None:
         statement = statement.where(col(EventRow.time) < query.until)
     if query.correlationid is not None:
-        statement = statement.where(col(EventRow.position).in_(_chain(query.correlationid)))
+        statement = statement.where(_of_chain(query.correlationid, seen))
     position = col(EventRow.position)
     if query.after is not None:
         beyond = position > query.after if query.order == "asc" else position < query.after
@@ -123,18 +123,9 @@ async def find(session: AsyncSession, query: Query) -> list[Stored]:
 
 async def by_id(session: AsyncSession, seen: Seen, id_: str) -> Stored | None:
     """The event of this id; of several, from different sources, the latest."""
-    low = id_hash(id_)
-    high = (int.from_bytes(low, "big") + 1).to_bytes(len(low) + 1, "big")[-len(low) :]
-    keyed: Any = (
-        select(SeenRow.position)
-        .where(col(SeenRow.segment).in_(seen.segments(id_)))
-        .where(col(SeenRow.key) >= low)
-    )
-    if any(high):
-        keyed = keyed.where(col(SeenRow.key) < high)
     statement: Any = (
         select(*EventRow.__table__.columns)  # type: ignore[attr-defined]  # SQLModel adds it
-        .where(col(EventRow.position).in_(keyed), EventRow.id == id_)
+        .where(col(EventRow.position).in_(_positions(seen, id_)), EventRow.id == id_)
         .order_by(col(EventRow.position).desc())
         .limit(1)
     )
@@ -144,10 +135,9 @@ async def by_id(session: AsyncSession, seen: Seen, id_: str) -> Stored | None:
 
 async def chain(session: AsyncSession, seen: Seen, correlationid: str) -> list[Stored]:
     """The first event of a chain and what came of it, in order, at most 1,000."""
-    first = await by_id(session, seen, correlationid)
-    derived = await find(session, Query(correlationid=correlationid, order="asc", limit=MAX_PAGE))
-    known = {stored.position for stored in derived}
-    return [first, *derived] if first and first.position not in known else derived
+    return await find(
+        session, Query(correlationid=correlationid, order="asc", limit=MAX_PAGE), seen
+    )
 
 
 async def last_position(session: AsyncSession) -> int:
@@ -155,13 +145,30 @@ async def last_position(session: AsyncSession) -> int:
     return (await session.exec(statement)).one() or 0
 
 
-def _chain(correlationid: str) -> Any:
-    # The condition of the partial index, so that it is the one used.
-    return (
-        select(EventRow.position)
-        .where(EventRow.correlationid == correlationid, col(EventRow.causationid).is_not(None))
-        .scalar_subquery()
+def _positions(seen: Seen, id_: str) -> Any:
+    """Where events of this id were stored: all keys that begin with the id's hash."""
+    low = id_hash(id_)
+    high = (int.from_bytes(low, "big") + 1).to_bytes(len(low) + 1, "big")[-len(low) :]
+    keyed: Any = (
+        select(SeenRow.position)
+        .where(col(SeenRow.segment).in_(seen.segments(id_)))
+        .where(col(SeenRow.key) >= low)
     )
+    return keyed.where(col(SeenRow.key) < high) if any(high) else keyed
+
+
+def _of_chain(correlationid: str, seen: Seen | None) -> Any:
+    # The condition of the partial index, so that it is the one used.
+    derived = select(EventRow.position).where(
+        EventRow.correlationid == correlationid, col(EventRow.causationid).is_not(None)
+    )
+    position = col(EventRow.position)
+    if seen is None:
+        return position.in_(derived)
+    first = position.in_(_positions(seen, correlationid)) & (
+        col(EventRow.correlationid) == correlationid
+    )
+    return position.in_(derived) | first
 
 
 def _matching(statement: Select[Any], column: Any, glob: str, *, sqlite: bool) -> Select[Any]:

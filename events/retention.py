@@ -55,6 +55,8 @@ class Retention:
         self._journal = journal
         self._sweeps = sweeps
         self._interval = interval.total_seconds()
+        self.on_removed: Callable[[str, int], None] = lambda _kind, _rows: None
+        """Told of each slice: the kind of row, and how many went."""
 
     async def run(self) -> None:
         while True:
@@ -71,6 +73,7 @@ class Retention:
         while True:
             removed, seconds = await self._slice(sweep, limit)
             total += removed
+            self.on_removed(sweep.name, removed)
             if not removed:
                 if total:
                     log.info("retention_removed", kind=sweep.name, rows=total)

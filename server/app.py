@@ -30,6 +30,7 @@ from base.services import Service, ServiceGroup
 from base.settings import Settings
 from engine import retention as run_retention
 from engine.control import Control
+from engine.figures import RunFigures
 from engine.launcher import ProcessLauncher
 from engine.recorder import Recorder
 from engine.registry import Registry
@@ -56,7 +57,7 @@ from server.api.stream import StreamApi
 from server.api.webhooks import WebhooksApi
 from server.api.workers import WorkersApi
 from server.body import Bodies
-from server.counting import count_commits, count_stored, count_turns
+from server.counting import count_journal, count_stored, count_turns
 from server.gate import Gate
 from server.hooks import Hooks
 from server.http import Http
@@ -162,6 +163,7 @@ async def composed(settings: Settings) -> AsyncIterator[App]:
             floors.directory,
             floors.dispatcher,
             Figures(floors.database, floors.metrics),
+            RunFigures(floors.database, floors.metrics),
             *floors.engine.services,
             FolderWatch(settings.directory / "sources", SUFFIXES, floors.hooks.load),
             http,
@@ -186,7 +188,7 @@ async def _floors(settings: Settings, database: Database) -> Floors:
     rulebook.on_resumed = recorder.forget
     journal.subscribe(recorder.committed)
     journal.subscribe(count_stored(metrics))
-    journal.on_commit = count_commits(metrics)
+    count_journal(metrics, journal)
     recorder.on_turn = count_turns(metrics)
     await rulebook.load()
 
@@ -269,7 +271,7 @@ def _routes(
         metrics=metrics,
     )
     lookup = Lookup(database, floors.seen)
-    yield from EventsApi(journal, database, lookup, metrics, page=page).routes()
+    yield from EventsApi(journal, lookup, metrics, page=page).routes()
     yield from AutomationsApi(
         database, floors.rulebook, floors.occasions, lookup, page=page
     ).routes()
@@ -314,7 +316,10 @@ def _housekeeping(floors: Floors) -> Background:
         *firing_retention.sweeps(firings=keep.firings),
         *run_retention.sweeps(runs=keep.runs, logs=keep.logs),
     ]
-    work = [Retention(floors.journal, sweeps).run]
+    forgetting = Retention(floors.journal, sweeps)
+    removed = floors.metrics.retention_deleted
+    forgetting.on_removed = lambda kind, rows: removed.labels(kind).inc(rows)
+    work = [forgetting.run]
     if isinstance(seen, SegmentedSeen):
         work.append(SeenLoader(seen, floors.database).run)
     return Background("housekeeping", *work)

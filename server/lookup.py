@@ -1,4 +1,4 @@
-"""Finding an event of the log by its id, for whoever is given one."""
+"""Finding events of the log: one by its id, a chain, or a page of those that match."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ class Lookup:
         if stored is None:
             raise NotFoundError(f"there is no event {id_[:100]!r}", code="event_unknown")
         return stored
+
+    async def page(self, query: log.Query) -> list[Stored]:
+        """One page of the log."""
+        async with self._database.reader() as session:
+            return await log.find(session, query, self._seen)
 
     async def chain(self, id_: str) -> list[Stored]:
         """The chain that an event belongs to, from its first event, in the order of the log."""

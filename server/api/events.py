@@ -10,7 +10,6 @@ from typing import Final
 
 from aiohttp import web
 
-from base.database import Database
 from base.errors import EnsueError, InvalidInputError, UnprocessableError
 from base.metrics import Metrics
 from base.time import now
@@ -37,14 +36,12 @@ class EventsApi:
     def __init__(
         self,
         journal: Journal,
-        database: Database,
         lookup: Lookup,
         metrics: Metrics,
         *,
         page: int,
     ) -> None:
         self._journal = journal
-        self._database = database
         self._lookup = lookup
         self._accepted = metrics.events_accepted.labels("api")
         self._duplicates = metrics.events_duplicate.labels("api")
@@ -149,8 +146,7 @@ class EventsApi:
         limit = given.pop("limit", 100)
         if cursor := given.pop("cursor", None):
             (given["after"],) = unseal(_LIST, cursor, (int,))
-        async with self._database.reader() as session:
-            found = await log.find(session, log.Query(**given, limit=limit))
+        found = await self._lookup.page(log.Query(**given, limit=limit))
         following = seal(_LIST, found[-1].position) if len(found) == limit else None
         return reply({"items": [shown(one.event) for one in found], "next": following})
 

@@ -239,3 +239,14 @@ async def test_many_at_once_are_all_stored(client):
 
     await asyncio.gather(*(one(n) for n in range(200)))
     assert len(await client.outside()) == 200
+
+
+async def test_a_chain_is_listed_with_its_first_event(served):
+    rule = "name: a\ntrigger: {event: one}\nactions: [{emit: two}]\n"
+    async with served({"automations/a.yaml": rule}) as client:
+        await client.post("/api/events", {"id": "first", "type": "one"}, 202)
+        await client.post("/api/events", {"id": "other", "type": "one"}, 202)
+        page = await client.get("/api/events?correlationid=first&order=asc")
+    kinds = [item["type"] for item in page["items"]]
+    assert kinds[0] == "one"
+    assert sorted(kinds[1:]) == ["ensue.automation.fired", "two"]
