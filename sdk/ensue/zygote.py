@@ -51,6 +51,8 @@ _FDS_PER_LAUNCH = 3
 _PR_SET_PDEATHSIG = 1
 _QUIET = 0.02
 """Seconds without a launch after which a spare process is forked: never while runs start."""
+_REST = 60.0
+"""Seconds without a run after which one spare process is enough: each holds 14 MB."""
 _LIBC = ctypes.CDLL(None)
 
 
@@ -110,9 +112,10 @@ class Zygote:
     def __init__(self, connection: socket.socket, patience: float | None, spares: int) -> None:
         self._connection = connection
         self._patience = patience
-        self._wanted_spares = spares
+        self._most_spares = spares
         self._spares: list[_Spare] = []
         self._launched = 0.0
+        self._busy_until = 0.0
         self._renewed = time.monotonic()
         self._intake = _Intake()
         self._unsent = bytearray()
@@ -149,13 +152,17 @@ class Zygote:
         self._check_patience()
         if not happened:
             self._fork_spare()
+            self._retire_spare()
         return True
 
     def _wait(self) -> float | None:
         """Milliseconds until something is to be done of itself."""
         now, until = time.monotonic(), []
-        if len(self._spares) < self._wanted_spares:
+        wanted = self._spares_wanted()
+        if len(self._spares) < wanted:
             until.append(self._launched + _QUIET - now)
+        elif wanted > 1:
+            until.append(self._busy_until - now)
         if self._patience is not None and self._runs:
             until.append(self._renewed + self._patience - now)
         return max(min(until), 0) * 1_000 + 1 if until else None
@@ -195,6 +202,7 @@ class Zygote:
             self._say(op="refused", id=request["id"], message=f"no process for it: {error}")
         else:
             self._launched = time.monotonic()
+            self._busy_until = self._launched + _REST
             self._runs[pid] = request["id"]
             self._pids[request["id"]] = pid
             self._say(op="launched", id=request["id"], pid=pid)
@@ -219,8 +227,18 @@ class Zygote:
             self._become_child(lambda: (request["environment"], fds))
         return pid
 
+    def _spares_wanted(self) -> int:
+        """All of them while runs come, so that one can set off the next; at rest just one."""
+        return (
+            self._most_spares if time.monotonic() < self._busy_until else min(1, self._most_spares)
+        )
+
+    def _retire_spare(self) -> None:
+        if len(self._spares) > self._spares_wanted():
+            self._spares.pop().line.close()  # it sees the end of its line, and leaves
+
     def _fork_spare(self) -> None:
-        if len(self._spares) >= self._wanted_spares:
+        if len(self._spares) >= self._spares_wanted():
             return
         if time.monotonic() - self._launched < _QUIET:
             return

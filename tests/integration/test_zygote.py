@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from engine.channel import RunChannel
 from engine.launcher import ProcessLauncher, environment
 from engine.zygote_client import LaunchError, ZygoteClient
+from ensue import zygote as zygote_module
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -193,21 +195,50 @@ async def test_what_a_dead_fork_server_launched_dies_with_it(project, tmp_path):
         channel.close()
 
 
+async def spares(zygote, count):
+    """The waiting processes, once there are so many: they are forked when it is quiet."""
+    async with asyncio.timeout(10):
+        while len(children_of(zygote.pid)) != count:  # noqa: ASYNC110 - no signal tells of a fork
+            await asyncio.sleep(0.01)
+    return children_of(zygote.pid)
+
+
+async def run_nothing(zygote, project, name):
+    process, channel, listener = await launch(zygote, project, "nothing", name)
+    await listener.finished.wait()
+    channel.send({"type": "ack", "seq": listener.messages[-1]["seq"], "ok": True})
+    assert (await process.exited).code == 0
+    channel.close()
+
+
 async def test_a_killed_spare_costs_no_run(project):
     async with fork_server(project) as zygote:
-        async with asyncio.timeout(10):
-            while len(children_of(zygote.pid)) < 2:  # noqa: ASYNC110 - forked when it is quiet
-                await asyncio.sleep(0.01)
-        spares = children_of(zygote.pid)
-        for pid in spares:
+        await run_nothing(zygote, project, "r/1")
+        waiting = await spares(zygote, 2)
+        for pid in waiting:
             os.kill(pid, signal.SIGKILL)
-        await gone(*spares)
+        await gone(*waiting)
         for n in range(3):
-            process, channel, listener = await launch(zygote, project, "nothing", f"r{n}/1")
-            await listener.finished.wait()
-            channel.send({"type": "ack", "seq": listener.messages[-1]["seq"], "ok": True})
-            assert (await process.exited).code == 0
-            channel.close()
+            await run_nothing(zygote, project, f"r{n}/1")
+
+
+async def test_one_process_waits_at_rest_and_two_while_runs_come(project):
+    async with fork_server(project) as zygote:
+        await spares(zygote, 1)
+        await run_nothing(zygote, project, "r/1")
+        await spares(zygote, 2)
+
+
+def test_a_process_too_many_is_told_to_leave_when_no_run_has_come_for_a_while():
+    here, there = socket.socketpair()
+    server = zygote_module.Zygote(here, None, 2)
+    lines = [socket.socketpair() for _ in range(2)]
+    server._spares = [zygote_module._Spare(-1, ours) for ours, _ in lines]
+    server._retire_spare()
+    assert len(server._spares) == 1
+    assert lines[1][1].recv(1) == b""
+    for end in (here, there, lines[0][0], lines[0][1], lines[1][1]):
+        end.close()
 
 
 WORKER = """
