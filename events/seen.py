@@ -16,11 +16,11 @@ chance, and all events of one id are neighbours, which is how an event is found 
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
+from mmap import mmap
 from typing import NamedTuple, Protocol
 
 from base.time import Micros
@@ -100,7 +100,10 @@ class PlainSeen:
 class _Group:
     """The filter over 64 segments."""
 
-    slots: array[int] = field(default_factory=lambda: array("Q", bytes(8 * _SLOTS)))
+    slots: memoryview[int] = field(
+        default_factory=lambda: memoryview(mmap(-1, 8 * _SLOTS)).cast("Q")
+    )
+    """Anonymous memory: a page of it is taken when it is first written."""
     ready: int = 0
     """Segments whose keys are all in the filter; the others always count as candidates."""
     live: int = 0
