@@ -18,6 +18,7 @@ from rich.table import Table
 
 from tests.chaos.broken import FAULTS
 from tests.chaos.killer import LONGEST
+from tests.chaos.service import ServiceError
 from tests.chaos.trial import Outcome, Trial, Watcher, run
 
 _SHOWN = 10
@@ -65,6 +66,8 @@ def main(
         folder = Path(tempfile.mkdtemp(prefix="ensue-chaos-"))
         try:
             outcome = asyncio.run(_watched(trial, folder))
+        except ServiceError as error:
+            raise click.ClickException(f"the service does not start: {error}") from None
         finally:
             if keep:
                 shutil.copytree(folder / "project", keep / name, dirs_exist_ok=True)

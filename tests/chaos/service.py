@@ -87,8 +87,8 @@ class Service:
             await asyncio.sleep(0.02)
         raise ServiceError(f"it is not ready after {READY_WITHIN:g} s: {self.last_words()}")
 
-    async def died(self, within: float) -> bool:
-        """Wait for its end; whether it came."""
+    async def died(self, within: float, code: int = -signal.SIGKILL) -> bool:
+        """Wait for its end; whether it came. Raises ServiceError if it ended with another code."""
         assert self.process is not None
         deadline = time.monotonic() + within
         while self.process.poll() is None:
@@ -96,6 +96,8 @@ class Service:
                 return False
             await asyncio.sleep(0.005)
         self.up.clear()
+        if self.process.returncode != code:
+            raise ServiceError(f"it ended with {self.process.returncode}: {self.last_words()}")
         return True
 
     async def kill(self) -> None:
@@ -110,10 +112,8 @@ class Service:
         began = time.monotonic()
         self.up.clear()
         self.process.send_signal(signal.SIGTERM)
-        if not await self.died(within):
+        if not await self.died(within, code=0):
             raise ServiceError(f"it did not stop within {within:g} s: {self.last_words()}")
-        if self.process.returncode != 0:
-            raise ServiceError(f"it stopped with {self.process.returncode}: {self.last_words()}")
         return time.monotonic() - began
 
     def fork_servers(self) -> list[int]:

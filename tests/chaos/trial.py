@@ -86,11 +86,12 @@ class Course:
         self.others: list[Verdict] = []
 
     async def run(self) -> Outcome:
+        """Raises ServiceError where the service does not even start."""
         began = time.monotonic()
         async with self.receiver.listening():
             project.write(self.service.directory, lines=self.lines, receiver=self.receiver.url)
+            await self._begin()
             try:
-                await self._begin()
                 await self._storm()
                 await self._quiet()
             except* ServiceError as errors:
