@@ -308,14 +308,18 @@ class Journal:
     async def _transaction(self, batch: Sequence[_Waiting]) -> Commit:
         """One attempt; whatever it raises, nothing of it was committed unless that is unknown."""
         token = _inside.set(True)
+        committed: bool | None = False
         try:
             tx = await self._writer.begin(self._clock())
             commit = Commit(tx, self._seen, self._evaluator)
             await commit.write(batch)
             failpoint("before_commit")
+            committed = None  # from here on until it is known
             await self._writer.commit()
             failpoint("after_commit")
+            committed = True
         finally:
             _inside.reset(token)
+            self._seen.settle(committed)
         self._backlog = commit.backlog
         return commit

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import orjson
-from sqlalchemy import Select, func
+from sqlalchemy import Select, func, union_all
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from base.time import Micros
 from events.event import Event, Stored
 from events.seen import Seen, id_hash
-from events.tables import EventRow, PendingRow, SeenRow
+from events.tables import EventRow, PendingRow, SeenRow, SeenTailRow
 from events.tx import InsertSpec, Tx
 
 MAX_PAGE = 1_000
@@ -149,12 +149,14 @@ def _positions(seen: Seen, id_: str) -> Any:
     """Where events of this id were stored: all keys that begin with the id's hash."""
     low = id_hash(id_)
     high = (int.from_bytes(low, "big") + 1).to_bytes(len(low) + 1, "big")[-len(low) :]
-    keyed: Any = (
-        select(SeenRow.position)
-        .where(col(SeenRow.segment).in_(seen.segments(id_)))
-        .where(col(SeenRow.key) >= low)
+    sealed: Any = select(SeenRow.position).where(
+        col(SeenRow.segment).in_(seen.segments(id_)), col(SeenRow.key) >= low
     )
-    return keyed.where(col(SeenRow.key) < high) if any(high) else keyed
+    tail: Any = select(SeenTailRow.position).where(col(SeenTailRow.key) >= low)
+    if any(high):
+        sealed = sealed.where(col(SeenRow.key) < high)
+        tail = tail.where(col(SeenTailRow.key) < high)
+    return union_all(sealed, tail)
 
 
 def _of_chain(correlationid: str, seen: Seen | None) -> Any:

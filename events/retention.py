@@ -20,7 +20,7 @@ from base.time import Micros
 from events.change import Change, Lane
 from events.event import Event
 from events.journal import Journal
-from events.seen import SegmentedSeen
+from events.segmented_seen import SegmentedSeen
 from events.tx import Tx
 
 log = structlog.get_logger()
@@ -130,25 +130,6 @@ async def delete_replays(tx: Tx, cutoff: Micros, limit: int) -> int:
 def forget_seen(seen: object) -> Callable[[Tx, Micros, int], Awaitable[int]]:
     """How this memory of ids forgets: whole segments on SQLite, rows on PostgreSQL."""
 
-    async def segments(tx: Tx, cutoff: Micros, limit: int) -> int:
-        assert isinstance(seen, SegmentedSeen)
-        rows = await tx.fetch("SELECT min(segment) FROM seen")
-        oldest = rows[0][0]
-        if oldest is None or oldest >= seen.current:
-            return 0
-        newest_in_it = await tx.fetch("SELECT max(at) FROM seen WHERE segment = $1", oldest)
-        if newest_in_it[0][0] >= cutoff:
-            return 0
-        removed = await tx.execute(
-            'DELETE FROM seen WHERE segment = $1 AND "key" IN '
-            '(SELECT "key" FROM seen WHERE segment = $1 LIMIT $2)',
-            oldest,
-            limit,
-        )
-        if not await tx.fetch("SELECT 1 FROM seen WHERE segment = $1 LIMIT 1", oldest):
-            seen.expired(oldest)
-        return removed
-
     async def rows(tx: Tx, cutoff: Micros, limit: int) -> int:
         return await tx.execute(
             "DELETE FROM seen WHERE ctid = ANY(ARRAY("
@@ -157,4 +138,4 @@ def forget_seen(seen: object) -> Callable[[Tx, Micros, int], Awaitable[int]]:
             limit,
         )
 
-    return segments if isinstance(seen, SegmentedSeen) else rows
+    return seen.expire if isinstance(seen, SegmentedSeen) else rows

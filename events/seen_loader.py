@@ -7,7 +7,7 @@ import asyncio
 from sqlmodel import col, select
 
 from base.database import Database
-from events.seen import SegmentedSeen
+from events.segmented_seen import SegmentedSeen
 from events.tables import SeenRow
 
 _SLICE = 2_048

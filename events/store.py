@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import text
 
 from base.database import Database
-from events.seen import PlainSeen, SegmentedSeen
+from events.seen import Entry, PlainSeen
+from events.segmented_seen import SegmentedSeen
 from events.sqlite import SqliteWriter
 from events.writer import Writer
 
@@ -19,7 +20,7 @@ WITH RECURSIVE s(n) AS (
 )
 SELECT n FROM s WHERE n IS NOT NULL ORDER BY n
 """)
-_COUNT = text("SELECT count(*) FROM seen WHERE segment = :segment")
+_TAIL = text('SELECT "key", position, digest, at FROM seen_tail')
 
 
 def open_writer(database: Database) -> Writer:
@@ -38,9 +39,6 @@ async def open_seen(database: Database) -> PlainSeen | SegmentedSeen:
         return PlainSeen()
     async with database.reader() as session:
         connection: Any = await session.connection()
-        numbers = [row[0] for row in await connection.execute(_SEGMENTS)]
-        sizes = [0] * len(numbers)
-        if numbers:
-            counted = await connection.execute(_COUNT, {"segment": numbers[-1]})
-            sizes[-1] = counted.scalar_one()
-    return SegmentedSeen(list(zip(numbers, sizes, strict=True)))
+        segments = [row[0] for row in await connection.execute(_SEGMENTS)]
+        tail = [Entry(*row) for row in await connection.execute(_TAIL)]
+    return SegmentedSeen(segments, tail)

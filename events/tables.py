@@ -48,8 +48,8 @@ class EventRow(SQLModel, table=True):
 class SeenRow(SQLModel, table=True):
     """Which events were taken: the memory of deduplication, and the way from an id to its event.
 
-    On SQLite `segment` keeps inserts in one small, warm part of the tree (see `seen.py`);
-    on PostgreSQL it is always 0.
+    On SQLite they are written a sorted `segment` at a time (see `segmented_seen.py`); on
+    PostgreSQL it is always 0.
     """
 
     __tablename__ = "seen"
@@ -62,6 +62,17 @@ class SeenRow(SQLModel, table=True):
     segment: int = Field(primary_key=True)
     key: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
     position: int = Field(sa_column=big())
+    digest: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    at: int = Field(sa_column=big())
+
+
+class SeenTailRow(SQLModel, table=True):
+    """The newest of them on SQLite, in the order of the log; see `segmented_seen.py`."""
+
+    __tablename__ = "seen_tail"
+
+    position: int = Field(sa_column=big(primary_key=True))
+    key: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     digest: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     at: int = Field(sa_column=big())
 

@@ -17,7 +17,7 @@ from sqlmodel import SQLModel
 from base.time import Micros
 
 Dialect = Literal["sqlite", "postgresql"]
-ListOf = Literal["text", "bigint"]
+ListOf = Literal["text", "bigint", "bytea"]
 
 
 class Tx(Protocol):

@@ -40,8 +40,9 @@ from engine.worker import Worker, WorkerOptions
 from events import retention
 from events.journal import Journal
 from events.retention import Retention, Sweep
-from events.seen import Seen, SegmentedSeen
+from events.seen import Seen
 from events.seen_loader import SeenLoader
+from events.segmented_seen import SegmentedSeen
 from events.store import open_seen, open_writer
 from events.webhooks.hook import Surroundings
 from events.webhooks.source import SUFFIXES

@@ -35,16 +35,17 @@ def ack_before_commit() -> None:
 
 def no_firing_key() -> None:
     """Nothing is remembered of what was seen, and a firing's id is made up anew each time."""
-    from automations import firing
-    from events.seen import Earlier, Entry, PlainSeen, SegmentedSeen
+    from events.seen import Earlier, Entry, PlainSeen
+    from events.segmented_seen import SegmentedSeen
     from events.tx import Tx
+    from triggers import sink
 
     async def forgetful(_: Any, tx: Tx, entries: Sequence[Entry]) -> dict[int, Earlier]:
         return {}
 
     _replace(PlainSeen, take=forgetful)
     _replace(SegmentedSeen, take=forgetful)
-    _replace(firing, firing_id=lambda _: new_id())
+    _replace(sink, firing_id=lambda _: new_id())
 
 
 def _replace(owner: object, **faulty: object) -> None:

@@ -11,20 +11,21 @@ import pytest
 
 from base.database import Database
 from base.time import SECOND, now
-from events import log, seen
+from events import log, segmented_seen
 from events.change import Change
 from events.evaluation import NoRules
 from events.event import Event
 from events.journal import Journal
 from events.retention import Retention, Sweep, delete_events, forget_seen
-from events.seen import SegmentedSeen
 from events.seen_loader import SeenLoader
+from events.segmented_seen import SegmentedSeen
 from events.store import open_seen, open_writer
 
 
 @pytest.fixture
 def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(seen, "SEGMENT_KEYS", 20)
+    monkeypatch.setattr(segmented_seen, "SEGMENT_KEYS", 20)
+    monkeypatch.setattr(segmented_seen, "_SLICE", 3)
 
 
 def event(id_: str, at: int | None = None) -> Event:
