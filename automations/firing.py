@@ -1,16 +1,15 @@
-"""The firing: a trigger's yes to an event, and the one cause of what its actions do.
+"""The firing: a trigger's yes, and the one cause of what its actions do.
 
 Its id derives from what it is (which rule, which trigger, which key, which event), so that
 the same firing can never be recorded twice; and from its id derive the ids of its actions,
-of the runs they start and of the events they send.
+of the runs they start and of the events they send. That a condition cleared is the cause of
+what `on_resolve` does in the same way, and is one of these too.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
-
-import orjson
 
 from automations.emit_action import Emission
 from automations.rule import Rule
@@ -20,7 +19,7 @@ from base.ids import derived_id
 from base.time import Micros, to_datetime
 from events.event import Event, derive
 from events.expression import Activation
-from triggers.sink import Fired
+from triggers.sink import Fired, Resolved
 
 Key = str | int | float | bool | list[Any] | None
 
@@ -30,7 +29,8 @@ class Firing:
     """`events` are those that took part, in event-time order; `event` is the last of them.
 
     `key` is what `per` made of them, None without one; `count` how many took part; `time`
-    when it was decided; `trigger` which of the rule's triggers it was.
+    when it was decided; `trigger` which of the rule's triggers it was. A clock, or a key that
+    never spoke, has no events.
     """
 
     id: str
@@ -44,27 +44,51 @@ class Firing:
     depth: int
     """Of what this firing causes: one more than its deepest event's."""
     instant: Micros
-    """What the ids of all this carry: when its last event came in, or when somebody asked for
-    it once more."""
+    """What the ids of all this carry: when what completed it came in, or when somebody asked
+    for it once more."""
+    cause: Event
+    """What led to it: the last of its events, or a timer's where there is none."""
+    late: bool = False
+    """It was due while nobody was there."""
 
     @classmethod
     def of(cls, fired: Fired, revision: int, time: Micros) -> Firing:
         return cls(
-            id=firing_id(fired),
+            id=fired.id,
             automation=fired.automation,
             revision=revision,
             trigger=fired.trigger,
             key=fired.key,
             time=time,
-            count=len(fired.events),
+            count=fired.size,
             events=tuple(stored.event for stored in fired.events),
             depth=fired.depth,
-            instant=_instant(fired),
+            instant=fired.instant,
+            cause=fired.event or fired.completed_by.event,
+            late=fired.late,
+        )
+
+    @classmethod
+    def resolving(cls, resolved: Resolved, revision: int, time: Micros) -> Firing:
+        """What `on_resolve` sees; one for each firing that it clears."""
+        cleared_by, cause = resolved.event, resolved.cause.event
+        return cls(
+            id=derived_id(cause.received, "resolved", resolved.firing),
+            automation=resolved.automation,
+            revision=revision,
+            trigger=resolved.trigger,
+            key=resolved.key,
+            time=time,
+            count=1 if cleared_by else 0,
+            events=(cleared_by.event,) if cleared_by else (),
+            depth=(cleared_by.event if cleared_by else cause).depth + 1,
+            instant=cause.received,
+            cause=cleared_by.event if cleared_by else cause,
         )
 
     @property
-    def event(self) -> Event:
-        return self.events[-1]
+    def event(self) -> Event | None:
+        return self.events[-1] if self.events else None
 
     def action_id(self, number: int) -> str:
         """The id of the rule's action of this index, and its idempotency key."""
@@ -96,8 +120,8 @@ class Firing:
             automation=self.automation,
             firing=self.id,
             action=action,
-            correlationid=self.event.correlationid,
-            causationid=self.event.id,
+            correlationid=self.cause.correlationid,
+            causationid=self.cause.id,
             depth=self.depth,
             parameters=launch.parameters,
             tags=launch.tags,
@@ -109,7 +133,7 @@ class Firing:
     def emitted(self, number: int, emission: Emission, now: Micros) -> Event:
         """The event that the action of this index sends. A future time counts as now."""
         event = derive(
-            self.event,
+            self.cause,
             type=emission.type,
             source=emission.source or f"/automations/{self.automation}",
             at=now,
@@ -122,25 +146,3 @@ class Firing:
         if emission.time is not None:
             event.time = min(emission.time, now)
         return event
-
-
-def firing_id(fired: Fired) -> str:
-    """The id of this firing: the same for the same rule, trigger, key, event and occasion.
-
-    The event's source takes part, for an event's id is unique only within it.
-    """
-    event = fired.last
-    occasion = () if fired.occasion is None else (fired.occasion.id,)
-    return derived_id(
-        _instant(fired),
-        fired.automation,
-        str(fired.trigger),
-        orjson.dumps(fired.key).decode(),
-        event.source,
-        event.id,
-        *occasion,
-    )
-
-
-def _instant(fired: Fired) -> Micros:
-    return fired.last.received if fired.occasion is None else fired.occasion.at

@@ -24,7 +24,8 @@ from events.expression import Expression
 from events.expression_tree import mixings
 from events.expression_words import caret
 from events.template import Template
-from triggers.event_trigger import EventTrigger, Where
+from triggers.event_trigger import Where
+from triggers.selector import Selector
 
 RUN_STATES = ("scheduled", "pending", "running", "completed", "failed")
 
@@ -77,8 +78,8 @@ class _Inspector:
 
     def findings(self) -> Iterator[Finding]:
         yield from self._tests()
-        for place, trigger in self._triggers():
-            yield from self._cost(place, trigger)
+        for place, selector in self._selectors():
+            yield from self._cost(place, selector)
         for action in self._rule.actions:
             if isinstance(action.deed, RunAction):
                 yield from self._run(action, action.deed)
@@ -87,10 +88,12 @@ class _Inspector:
         for expression in self._expressions():
             yield from self._mixing(expression)
 
-    def _triggers(self) -> Iterator[tuple[str, EventTrigger]]:
+    def _selectors(self) -> Iterator[tuple[str, Selector]]:
+        """All selectors of all triggers, each with the place of its trigger."""
         listed = isinstance(self._file.document.value.get("trigger"), list)
         for number, trigger in enumerate(self._rule.triggers):
-            yield within("trigger", number) if listed else "trigger", trigger
+            for leaf in trigger.leaves:
+                yield within("trigger", number) if listed else "trigger", leaf.selector
 
     def _finding(
         self,
@@ -126,8 +129,8 @@ class _Inspector:
                     "error", one.place, one.code, one.message, one.hint, at_key=one.at_key
                 )
 
-    def _cost(self, place: str, trigger: EventTrigger) -> Iterator[Finding]:
-        if not trigger.selector.is_indexable:
+    def _cost(self, place: str, selector: Selector) -> Iterator[Finding]:
+        if not selector.is_indexable:
             yield self._finding(
                 "warning",
                 place,
@@ -176,8 +179,7 @@ class _Inspector:
             return
         source = deed.source.source or f"/automations/{self._rule.name}"
         is_literal = deed.source.is_literal
-        for _, trigger in self._triggers():
-            selector = trigger.selector
+        for _, selector in self._selectors():
             from_here = (
                 not is_literal
                 or not selector.sources
@@ -205,8 +207,8 @@ class _Inspector:
                 "subject": "1",
                 "data": {"flow": flow, "state": state, "automation": self._rule.name},
             }
-            for _, trigger in self._triggers():
-                if trigger.selector.matches(root):
+            for _, selector in self._selectors():
+                if selector.matches(root):
                     yield self._finding(
                         "warning",
                         within(action.place, "run"),
@@ -218,10 +220,10 @@ class _Inspector:
                     return
 
     def _expressions(self) -> Iterator[Expression]:
-        for trigger in self._rule.triggers:
-            if isinstance(predicate := trigger.selector.predicate, Where):
+        for _, selector in self._selectors():
+            if isinstance(predicate := selector.predicate, Where):
                 yield predicate.expression
-        for action in self._rule.actions:
+        for action in (*self._rule.actions, *self._rule.on_resolve):
             if action.condition is not None:
                 yield action.condition
             for template in _templates(action):

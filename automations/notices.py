@@ -21,6 +21,7 @@ CREATED: Final = "ensue.automation.created"
 UPDATED: Final = "ensue.automation.updated"
 DELETED: Final = "ensue.automation.deleted"
 FIRED: Final = "ensue.automation.fired"
+RESOLVED: Final = "ensue.automation.resolved"
 ERROR: Final = "ensue.automation.error"
 PAUSED: Final = "ensue.automation.paused"
 RESUMED: Final = "ensue.automation.resumed"
@@ -56,7 +57,22 @@ def fired(firing: Firing, now: Micros) -> Event:
         "count": firing.count,
         "events": [event.id for event in firing.events],
     }
+    if firing.late:
+        data["late"] = True
     return _caused(firing, FIRED, "fired", subject=firing.id, data=data, now=now)
+
+
+def resolved(firing: Firing, cleared: str, now: Micros) -> Event:
+    """The condition of which the firing `cleared` told is over."""
+    data = {
+        "automation": firing.automation,
+        "revision": firing.revision,
+        "firing": cleared,
+        "trigger": firing.trigger,
+        "key": firing.key,
+        "events": [event.id for event in firing.events],
+    }
+    return _caused(firing, RESOLVED, "resolved", subject=cleared, data=data, now=now)
 
 
 def action_failed(firing: Firing, n: int, failure: dict[str, Any], now: Micros) -> Event:
@@ -67,7 +83,7 @@ def action_failed(firing: Firing, n: int, failure: dict[str, Any], now: Micros) 
 
 
 def looped(firing: Firing, max_depth: int, now: Micros) -> Event:
-    event = firing.event
+    event = firing.cause
     data = {
         "automation": firing.automation,
         "firing": firing.id,
@@ -93,7 +109,7 @@ def broke(firing: Firing, limit: int, now: Micros) -> Event:
         "it is paused until it is resumed",
     }
     return _told(
-        firing.automation, PAUSED, firing.event, data=data, now=now, about=f"paused {firing.id}"
+        firing.automation, PAUSED, firing.cause, data=data, now=now, about=f"paused {firing.id}"
     )
 
 
@@ -143,7 +159,7 @@ def action_ended(
 def _caused(
     firing: Firing, type_: str, word: str, *, subject: str, data: dict[str, Any], now: Micros
 ) -> Event:
-    event = firing.event
+    event = firing.cause
     return Event(
         id=derived_id(firing.instant, word, subject),
         source=source(firing.automation),

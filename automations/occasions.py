@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from automations import notices, store
-from automations.firing import firing_id
 from automations.firing_sink import FiringRecorder
 from automations.ruleset import Live, Ruleset
 from base.errors import ConflictError, NotFoundError
@@ -70,6 +69,7 @@ class Occasions:
     async def replay(self, stored: Stored, automation: str | None = None) -> Asked:
         """Evaluate an event of the log again, by the rules of now, or by one of them.
 
+        Triggers that remember do not hear of it: in their windows it was counted, or was not.
         Raises NotFoundError for a rule that is not there, ConflictError for one that is paused
         or disabled.
         """
@@ -87,15 +87,19 @@ class Occasions:
             matched = self._evaluator.match(stored.event)
             matched.position = stored.position
             found, _ = decided([matched], tx.now, occasion=occasion)
-            fired = [one for one in found if automation in (None, one.automation)]
+            fired = [
+                one
+                for one in found
+                if isinstance(one, Fired) and automation in (None, one.automation)
+            ]
             return await self._recorded(tx, fired)
 
         return await self._submit(occasion, lambda: fired, operation)
 
     async def _recorded(self, tx: Tx, fired: Sequence[Fired]) -> Sequence[Event]:
         """Record the firings, unless an earlier try of this very occasion did."""
-        done = await store.known(tx, [firing_id(one) for one in fired])
-        return await self._recorder.fire(tx, [o for o in fired if firing_id(o) not in done])
+        done = await store.known(tx, [one.id for one in fired])
+        return await self._recorder.fire(tx, [o for o in fired if o.id not in done])
 
     async def _submit(
         self,
@@ -104,7 +108,7 @@ class Occasions:
         operation: Callable[[Tx], Awaitable[Sequence[Event]]],
     ) -> Asked:
         await self._journal.submit(Change(operation=operation, lane=Lane.SERVICE))
-        return Asked(occasion.id, tuple(firing_id(one) for one in fired()))
+        return Asked(occasion.id, tuple(one.id for one in fired()))
 
     def _live(self, name: str) -> Live:
         live = self._rules.get(name)

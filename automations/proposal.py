@@ -55,6 +55,8 @@ class Application:
         self.events: list[Event] = []
         self.changed: dict[str, tuple[Rule, int] | None] = {}
         """By name: the rule and its revision; None for one that is gone."""
+        self.forgotten: list[str] = []
+        """Rules whose windows mean nothing any more: they wait for something else, or are gone."""
 
     async def run(self) -> None:
         for rule, brought in self._proposal.rules:
@@ -79,6 +81,8 @@ class Application:
             await store.change(self._tx, rule, origin, brought, revision=revision)
             self.outcome.updated.append(rule.name)
             restarts = saved.trigger_digest != rule.trigger_digest
+            if restarts:
+                self.forgotten.append(rule.name)
             self._tell(notices.UPDATED, rule, revision, trigger_changed=restarts)
         else:
             self.outcome.unchanged.append(rule.name)
@@ -155,3 +159,4 @@ class Application:
                 event = notices.changed(notices.DELETED, saved.name, data, self._tx.now)
                 self.events.append(event)
                 self.changed[saved.name] = None
+                self.forgotten.append(saved.name)

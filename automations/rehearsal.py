@@ -2,7 +2,7 @@
 
 The rule is alone, and everything that decides is what decides in the live service: the
 index and `where` say whether it fires, the actions render themselves. Events it emits are
-fed back at the same instant, one level deeper. Runs are not simulated, whether their flows
+fed back at the same instant, one level deeper; timers ring at theirs, after its events. Runs are not simulated, whether their flows
 exist does not matter, nor does whether the rule is enabled or in shadow. The clock stops at
 the last entry of `given`.
 """
@@ -28,18 +28,20 @@ from automations.run_action import Launch, RunAction
 from base.fields import Complaints
 from base.place import within
 from base.time import SECOND, Micros
-from events.evaluation import Matched
 from events.event import Event
 from events.tx import Tx
-from triggers.evaluator import Listener, TriggerEvaluator, decided
-from triggers.sink import Fired, Trouble
+from triggers.evaluator import TriggerEvaluator
+from triggers.listener import Listener
+from triggers.memory import MemoryWindows
+from triggers.sink import Fired, Outcome, Resolved, Trouble
 
 MINUTE: Micros = 60 * SECOND
+How = Literal["given", "emitted", "rang"]
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Something on the timeline: an event that was given or emitted, or what it met.
+    """Something on the timeline: an event, a timer that rang, or what came of it.
 
     `unanswered` is a `where` without an answer, `looped` a chain cut at `max_depth`,
     `breaker` a rule that fired too often, `passes` time going by.
@@ -47,7 +49,16 @@ class Moment:
 
     at: Micros
     kind: Literal[
-        "given", "emitted", "passes", "duplicate", "fired", "unanswered", "looped", "breaker"
+        "given",
+        "emitted",
+        "rang",
+        "passes",
+        "duplicate",
+        "fired",
+        "resolved",
+        "unanswered",
+        "looped",
+        "breaker",
     ]
     event: Event | None
     note: str = ""
@@ -93,7 +104,7 @@ class _NoSink:
     async def fire(
         self,
         tx: Tx,  # noqa: ARG002 - the protocol's
-        fired: Sequence[Fired],  # noqa: ARG002 - the protocol's
+        fired: Sequence[Outcome],  # noqa: ARG002 - the protocol's
         troubles: Sequence[Trouble] = (),  # noqa: ARG002 - the protocol's
     ) -> list[Event]:
         raise AssertionError("a rehearsal has no transaction")
@@ -114,7 +125,9 @@ class _Stage:
                 for number, trigger in enumerate(rule.triggers)
             ],
         )
+        self._windows = MemoryWindows()
         self._seen: set[tuple[str, str]] = set()
+        self._acted: set[str] = set()
         self._position = 0
         self._fired_at: deque[Micros] = deque()
         self._paused = False
@@ -122,16 +135,15 @@ class _Stage:
         self._deeds: list[Deed] = []
 
     def run(self) -> Result:
+        at: Micros = 0
         for given in self._case.given:
+            at = given.at
+            self._ring(at - 1)  # at one instant events come before timers
             if given.event is None:
-                self._note(given.at, "passes", None)
-                continue
-            arrivals: deque[tuple[Literal["given", "emitted"], Event]] = deque()
-            arrivals.append(("given", given.event))
-            while arrivals:
-                how, event = arrivals.popleft()
-                emitted = self._arrive(given.at, how, event)
-                arrivals.extend(("emitted", one) for one in emitted)
+                self._note(at, "passes", None)
+            else:
+                self._happen(at, "given", given.event)
+        self._ring(at)
         return Result(
             automation=self._rule.name,
             name=self._case.name,
@@ -143,7 +155,20 @@ class _Stage:
     def _note(self, at: Micros, kind: Any, event: Event | None, note: str = "") -> None:
         self._timeline.append(Moment(at, kind, event, note))
 
-    def _arrive(self, at: Micros, how: Literal["given", "emitted"], event: Event) -> list[Event]:
+    def _ring(self, until: Micros) -> None:
+        """Let the timers ring that come due up to then."""
+        start = self._case.start
+        while (timer := self._windows.due(start + until)) is not None:
+            self._happen(timer.time - start, "rang", timer)
+
+    def _happen(self, at: Micros, how: How, event: Event) -> None:
+        """An event, and all that is emitted because of it, at the same instant."""
+        arrivals: deque[tuple[How, Event]] = deque([(how, event)])
+        while arrivals:
+            emitted = self._arrive(at, *arrivals.popleft())
+            arrivals.extend(("emitted", one) for one in emitted)
+
+    def _arrive(self, at: Micros, how: How, event: Event) -> list[Event]:
         """Evaluates one event; the events that this emits."""
         if (event.source, event.id) in self._seen:
             self._note(at, "duplicate", event)
@@ -152,26 +177,43 @@ class _Stage:
         self._note(at, how, event)
         self._position += 1
         matched = self._evaluator.match(event)
-        placed = Matched(event, matched.hits, matched.epoch, self._position)
-        fired, troubles = decided([placed], self._case.start + at)
+        matched.position = self._position
+        outcomes, troubles = self._windows.decide([matched], self._case.start + at)
         for trouble in troubles:
             self._note(at, "unanswered", event, trouble.message)
-        return [emitted for one in fired for emitted in self._fire(at, one)]
+        return [
+            emitted
+            for one in outcomes
+            for emitted in (self._fire(at, one) if isinstance(one, Fired) else self._clear(at, one))
+        ]
 
     def _fire(self, at: Micros, fired: Fired) -> list[Event]:
-        event = fired.last
+        event = fired.completed_by.event
         if fired.too_deep:
-            self._note(at, "looped", event, f"depth {event.depth} of {self._rule.max_depth}")
+            depth = fired.depth - 1
+            self._note(at, "looped", event, f"depth {depth} of {self._rule.max_depth}")
             return []
         if self._breaks(at):
             self._note(at, "breaker", event, f"more than {self._rule.breaker} firings a minute")
             return []
-        now = self._case.start + at
-        firing = Firing.of(fired, 1, now)
         self._note(at, "fired", event)
+        self._acted.add(fired.id)
+        firing = Firing.of(fired, 1, self._case.start + at)
+        return self._act(at, firing, self._rule.actions)
+
+    def _clear(self, at: Micros, resolved: Resolved) -> list[Event]:
+        """`on_resolve` acts if the firing that is cleared had acted."""
+        self._note(at, "resolved", resolved.cause.event)
+        if resolved.firing not in self._acted:
+            return []
+        firing = Firing.resolving(resolved, 1, self._case.start + at)
+        return self._act(at, firing, self._rule.on_resolve)
+
+    def _act(self, at: Micros, firing: Firing, actions: Sequence[Action]) -> list[Event]:
+        now = self._case.start + at
         activation = firing.activation(self._rule, self._variables, now)
         emitted = []
-        for number, action in enumerate(self._rule.actions):
+        for number, action in enumerate(actions):
             rendered = action.render(activation)
             if isinstance(rendered, Emission):
                 event = firing.emitted(number, rendered, now)

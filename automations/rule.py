@@ -7,7 +7,7 @@ or came over the API; the definition is what is stored, and a rule is made of it
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -17,7 +17,8 @@ import orjson
 from automations.action import Action, parse_actions
 from base.fields import Complaints, Fields, described
 from base.place import within
-from triggers.event_trigger import EventTrigger, parse_triggers
+from triggers.event_trigger import parse_triggers
+from triggers.listener import Trigger
 
 FIELDS = (
     "name",
@@ -29,9 +30,10 @@ FIELDS = (
     "breaker",
     "trigger",
     "actions",
+    "on_resolve",
     "tests",
 )
-FIELDS_TO_COME = ("throttle", "debounce", "batch", "on_resolve")
+FIELDS_TO_COME = ("throttle", "debounce", "batch")
 """Fields that the language has and this version does not."""
 
 MAX_DEPTH = 16
@@ -67,8 +69,9 @@ class Rule:
     shadow: bool = field(compare=False)
     max_depth: int = field(compare=False)
     breaker: int = field(compare=False)
-    triggers: tuple[EventTrigger, ...] = field(compare=False)
+    triggers: tuple[Trigger, ...] = field(compare=False)
     actions: tuple[Action, ...] = field(compare=False)
+    on_resolve: tuple[Action, ...] = field(compare=False)
     definition: Mapping[str, Any] = field(repr=False)
 
     @classmethod
@@ -95,18 +98,21 @@ class Rule:
                 )
         if form.get("trigger") is None:
             complaints.add(place, "`trigger` is missing", code="field_missing")
+        name = _name(fields)
+        triggers: tuple[Trigger, ...] = ()
+        if form.get("trigger") is not None:
+            triggers = parse_triggers(form["trigger"], fields.at("trigger"), complaints)
         return cls(
-            name=_name(fields),
+            name=name,
             description=fields.text("description", blank=True),
             tags=fields.texts("tags"),
             enabled=fields.flag("enabled", default=True),
             shadow=fields.flag("shadow", default=False),
             max_depth=fields.integer("max_depth", MAX_DEPTH, at_least=1, at_most=DEEPEST),
             breaker=fields.integer("breaker", BREAKER, at_least=1, at_most=BREAKER_LIMIT),
-            triggers=parse_triggers(form["trigger"], fields.at("trigger"), complaints)
-            if form.get("trigger") is not None
-            else (),
+            triggers=triggers,
             actions=parse_actions(form.get("actions"), fields.at("actions"), complaints),
+            on_resolve=_on_resolve(fields, triggers, complaints),
             definition=_normalised(form, _tests(form, place, complaints)),
         )
 
@@ -138,6 +144,18 @@ def _name(fields: Fields) -> str:
             "letters, digits and - _ . between them",
         )
     return name
+
+
+def _on_resolve(
+    fields: Fields, triggers: Sequence[Trigger], complaints: Complaints
+) -> tuple[Action, ...]:
+    if not fields.has("on_resolve"):
+        return ()
+    if triggers and not any(
+        node.is_condition and node.parent is None for trigger in triggers for node in trigger.nodes
+    ):
+        fields.complain("on_resolve", "none of the triggers is a condition, which could clear")
+    return parse_actions(fields.raw("on_resolve"), fields.at("on_resolve"), complaints)
 
 
 def _tests(form: Mapping[str, Any], place: str, complaints: Complaints) -> list[Any]:

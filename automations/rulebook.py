@@ -31,6 +31,7 @@ from events.change import Change, Lane
 from events.event import Event
 from events.journal import Journal
 from events.tx import Tx
+from triggers.windows import Windows
 
 log = logger("automations")
 
@@ -41,10 +42,13 @@ _NOTHING: _Decided = ((), dict)
 class Rulebook:
     """All that changes rules. What its methods did is in force when they return."""
 
-    def __init__(self, database: Database, journal: Journal, rules: Ruleset) -> None:
+    def __init__(
+        self, database: Database, journal: Journal, rules: Ruleset, windows: Windows
+    ) -> None:
         self._database = database
         self._journal = journal
         self._rules = rules
+        self._windows = windows
         self._shared = database.address.dialect != "sqlite"
         self.on_resumed: Callable[[str], None] = lambda _name: None
         """Called with the name of a rule that a person resumed."""
@@ -86,6 +90,7 @@ class Rulebook:
                 return _NOTHING
             application = Application(tx, proposal, await store.saved(tx))
             await application.run()
+            await self._windows.drop(tx, application.forgotten)
             outcome = application.outcome
             return application.events, lambda: self._with(application.changed)
 
@@ -100,6 +105,7 @@ class Rulebook:
         async def decide(tx: Tx) -> _Decided:
             await _must_exist(tx, name)
             await store.remove(tx, [name])
+            await self._windows.drop(tx, [name])
             event = notices.changed(notices.DELETED, name, {}, tx.now)
             return [event], lambda: {name: None}
 

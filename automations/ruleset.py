@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from automations.rule import BREAKER, MAX_DEPTH, Rule
 from events.event import Stored
-from triggers.evaluator import Listener, TriggerEvaluator
+from triggers.evaluator import TriggerEvaluator
+from triggers.listener import Listener
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,6 +116,12 @@ def _rule() -> dict[str, Any]:
                 "anyOf": [trigger, {"type": "array", "items": trigger, "minItems": 1}],
             },
             "actions": {"type": "array", "items": {"$ref": "#/$defs/action"}, "minItems": 1},
+            "on_resolve": {
+                "description": "what is done when a condition clears of which a firing told",
+                "type": "array",
+                "items": {"$ref": "#/$defs/action"},
+                "minItems": 1,
+            },
             "tests": {"type": "array", "items": {"$ref": "#/$defs/test"}},
         },
         required=("name", "trigger", "actions"),

@@ -95,6 +95,12 @@ async def known(tx: Tx, ids: Sequence[str]) -> set[str]:
     return {row[0] for row in rows}
 
 
+async def outcome(tx: Tx, firing: str) -> str | None:
+    """What became of a firing; None where it is not recorded, or no more."""
+    rows = await tx.fetch("SELECT outcome FROM firing WHERE id = $1", firing)
+    return rows[0][0] if rows else None
+
+
 async def pause(tx: Tx, name: str, reason: str) -> bool:
     """False where it is paused already, or gone."""
     sql = "UPDATE automation SET paused = TRUE, pause_reason = $2 WHERE name = $1 AND NOT paused"

@@ -81,6 +81,16 @@ async def pending(tx: Tx, limit: int) -> list[Stored]:
     return [_stored(row) for row in rows]
 
 
+async def at(tx: Tx, positions: Sequence[int]) -> list[Stored]:
+    """The events at these positions, as far as they are there, in order."""
+    rows = await tx.fetch(
+        f"SELECT {_COLUMNS} FROM event e WHERE e.position {tx.any(1, 'bigint')}"
+        " ORDER BY e.position",
+        list(positions),
+    )
+    return [_stored(row) for row in rows]
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """Which events: globs on type and source, exact subject and chain, times half-open."""

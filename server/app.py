@@ -71,6 +71,7 @@ from server.storage import Background, Outgoing, Storage
 from server.stream import LiveStream
 from server.watch import FolderWatch
 from triggers.evaluator import TriggerEvaluator
+from triggers.windows import Windows
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 _LONGEST_REPLAY_WINDOW: Final = timedelta(days=1)
@@ -179,14 +180,16 @@ async def _floors(settings: Settings, database: Database) -> Floors:
     bounds = settings.rules
     rules = Ruleset(max_depth=bounds.max_depth, breaker=bounds.breaker)
     recorder = FiringRecorder(rules, starter, variables=settings.vars)
-    evaluator = TriggerEvaluator(recorder)
+    windows = Windows()
+    evaluator = TriggerEvaluator(recorder, windows)
     rules.serve(evaluator)
 
     seen = await open_seen(database)
     writer = open_writer(database)
     journal = Journal(writer, seen, evaluator, intake_bytes=settings.limits.intake_bytes)
-    rulebook = Rulebook(database, journal, rules)
+    rulebook = Rulebook(database, journal, rules, windows)
     rulebook.on_resumed = recorder.forget
+    journal.subscribe(windows.committed)
     journal.subscribe(recorder.committed)
     journal.subscribe(count_stored(metrics))
     count_journal(metrics, journal)

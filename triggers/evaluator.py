@@ -14,18 +14,21 @@ once for each firing that was cut; except for the telling itself, which would go
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from base.logs import logger
 from base.time import Micros
 from events.evaluation import Matched
-from events.event import Event, Stored
+from events.event import Event
 from events.tx import Tx
-from triggers.event_trigger import EventTrigger
+from triggers.deciding import Batch
 from triggers.index import Index
+from triggers.key import Missing
+from triggers.listener import Ear, Hit, Listener, Rung
 from triggers.selector import Failure
-from triggers.sink import Fired, FiringSink, Occasion, Trouble
+from triggers.sink import FiringSink, Occasion, Outcome, Trouble
+from triggers.timer import DUE, read_timer
+from triggers.windows import Windows
 
 log = logger("triggers")
 
@@ -33,104 +36,84 @@ LOOPED: Final = "ensue.automation.looped"
 """The type of the event that tells of a chain that was cut."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Listener:
-    """A trigger at work: the one of this number in the rule of this name."""
-
-    automation: str
-    number: int
-    trigger: EventTrigger
-    max_depth: int
-
-    def fired(self, stored: Stored, *, occasion: Occasion | None = None) -> Fired:
-        deep = stored.event.depth >= self.max_depth
-        return Fired(self.automation, self.number, None, (stored,), deep, occasion)
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A listener concerned by an event; with `failure`, one whose condition has no answer."""
-
-    listener: Listener
-    failure: Failure | None = None
-
-
 class TriggerEvaluator:
     """Meets `events.evaluation.Evaluator`."""
 
-    def __init__(self, sink: FiringSink) -> None:
+    def __init__(self, sink: FiringSink, windows: Windows | None = None) -> None:
         self._sink = sink
-        self._index: Index[Listener] = Index()
+        self._windows = windows or Windows()
+        self._index: Index[Ear] = Index()
+        self._ears: dict[Listener, tuple[Ear, ...]] = {}
+        self._listeners: dict[tuple[str, int], Listener] = {}
         self.epoch = 0
 
     def change(self, gone: Iterable[Listener], come: Iterable[Listener]) -> None:
         """Let these listen no more, and those from now on: one step, seen whole or not at all."""
         for listener in gone:
-            self._index.remove(listener)
+            del self._listeners[listener.automation, listener.number]
+            for ear in self._ears.pop(listener):
+                self._index.remove(ear)
         for listener in come:
-            self._index.add(listener, listener.trigger.selector)
+            self._listeners[listener.automation, listener.number] = listener
+            ears = tuple(Ear(listener, leaf) for leaf in listener.trigger.leaves)
+            self._ears[listener] = ears
+            for ear in ears:
+                self._index.add(ear, ear.leaf.selector)
         self.epoch += 1
 
     def match(self, event: Event) -> Matched:
         found = self._index.match(event.root())
-        if not found:
-            return Matched(event, (), self.epoch)
-        hits = [hit for listener in found if (hit := _hit(listener, event)) is not None]
+        hits: list[Hit | Rung] = [hit for ear in found if (hit := _hit(ear, event)) is not None]
+        if event.type == DUE and (rung := self._rung(event)) is not None:
+            hits.append(rung)
         return Matched(event, hits, self.epoch)
 
     async def advance(self, tx: Tx, matched: Sequence[Matched]) -> list[Event]:
-        fired, troubles = decided(matched, tx.now)
+        batch = Batch(matched, tx.now)
+        if batch.keys:
+            rows = self._windows.within(tx)
+            batch.run(await rows.load(batch.keys))
+            await rows.save(batch.changed)
+            missing = batch.missing
+            fired, troubles = batch.outcome(await rows.events(missing) if missing else ())
+        else:
+            batch.run({})
+            fired, troubles = batch.outcome()
         if not fired and not troubles:
             return []
         return await self._sink.fire(tx, fired, troubles)
 
+    def _rung(self, event: Event) -> Rung | None:
+        key, due, late = read_timer(event)
+        listener = self._listeners.get((key.automation, key.trigger))
+        return Rung(listener, key, due, late) if listener else None
+
 
 def decided(
-    matched: Sequence[Matched], now: Micros, *, occasion: Occasion | None = None
-) -> tuple[list[Fired], list[Trouble]]:
-    """What fires on these events, in order, and what could not be decided."""
-    turns: dict[Listener, list[Stored]] = {}
-    troubles = []
-    for one in matched:
-        for hit in one.hits:
-            listener, failure = hit.listener, hit.failure
-            if failure is None:
-                turns.setdefault(listener, []).append(Stored(one.position, one.event))
-            else:
-                trouble = Trouble(
-                    listener.automation,
-                    listener.number,
-                    one.event,
-                    failure.code,
-                    failure.message,
-                    now,
-                )
-                troubles.append(trouble)
-    fired = [
-        listener.fired(stored, occasion=occasion)
-        for listener, turn in turns.items()
-        for stored in turn
-    ]
-    fired.sort(key=_order)
-    return fired, troubles
+    matched: Sequence[Matched], now: Micros, *, occasion: Occasion
+) -> tuple[list[Outcome], list[Trouble]]:
+    """What fires when somebody asks for these events again; no window hears of them."""
+    batch = Batch(matched, now, occasion)
+    batch.run({})
+    return batch.outcome()
 
 
-def _hit(listener: Listener, event: Event) -> Hit | None:
+def _hit(ear: Ear, event: Event) -> Hit | None:
+    listener, leaf = ear.listener, ear.leaf
     if event.depth >= listener.max_depth and event.type == LOOPED:
         return None
-    predicate = listener.trigger.selector.predicate
-    if predicate is None:
-        return Hit(listener)
     try:
-        answer = predicate.holds(event)
+        predicate = leaf.selector.predicate
+        answer = True if predicate is None else predicate.holds(event)
+        if answer is not True:
+            return Hit(listener, leaf, failure=answer) if isinstance(answer, Failure) else None
+        if leaf.key is None:
+            return Hit(listener, leaf)
+        key = leaf.key.of(event.root())
+        if isinstance(key, Missing):
+            return Hit(listener, leaf, failure=Failure(key.code, key.message))
+        return Hit(listener, leaf, key, leaf.value(event))
     except Exception as error:
         # A mistake of ours, and still no reason to refuse the event.
         log.exception("condition_not_decided", automation=listener.automation)
-        answer = Failure("internal", repr(error)[:500])
-    if answer is True:
-        return Hit(listener)
-    return Hit(listener, answer) if isinstance(answer, Failure) else None
-
-
-def _order(fired: Fired) -> tuple[int, str, int]:
-    return fired.events[-1].position, fired.automation, fired.trigger
+        return Hit(listener, leaf, failure=Failure("internal", repr(error)[:500]))

@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -23,6 +23,7 @@ from base.suggest import hint
 from events.event import Event
 from events.expression import WHERE, Activation, Expression
 from events.expression import Failure as NoAnswer
+from triggers.listener import Leaf, Node, Trigger
 from triggers.selector import Failure, Selector
 
 FIELDS = ("event", "source", "subject", "match", "where")
@@ -80,12 +81,20 @@ class EventTrigger:
                 error.place = f"{place}.event{(error.place or '').removeprefix(f'{place}.type')}"
             raise
 
+    @property
+    def leaves(self) -> Sequence[Leaf]:
+        return (Leaf(self.selector),)
+
+    @property
+    def nodes(self) -> Sequence[Node]:
+        return ()
+
     def normalised(self) -> dict[str, Any]:
         """The same for triggers that mean the same."""
         return {"event": self.selector.normalised()}
 
 
-def parse_triggers(form: Any, place: str, complaints: Complaints) -> tuple[EventTrigger, ...]:
+def parse_triggers(form: Any, place: str, complaints: Complaints) -> tuple[Trigger, ...]:
     """The triggers of a rule: one mapping, or a list of them."""
     if isinstance(form, list):
         if not form:
@@ -93,14 +102,14 @@ def parse_triggers(form: Any, place: str, complaints: Complaints) -> tuple[Event
         placed = [(item, within(place, number)) for number, item in enumerate(form)]
     else:
         placed = [(form, place)]
-    triggers = []
+    triggers: list[Trigger] = []
     for item, here in placed:
         with complaints.kept():
             triggers.append(_parse_one(item, here))
     return tuple(triggers)
 
 
-def _parse_one(form: Any, place: str) -> EventTrigger:
+def _parse_one(form: Any, place: str) -> Trigger:
     if not isinstance(form, dict):
         raise ConfigurationError(
             f"a trigger is a map such as `event: order.created`, not {described(form)}",

@@ -7,9 +7,9 @@ from typing import Any, Final, assert_never
 
 from triggers.branch import Group, Path
 from triggers.condition import Numeric
+from triggers.masks import Affixes, Mask, Masks, Ranges
 from triggers.matching import MISSING, instances
 from triggers.probe import Anything, Constant, Nothing, Number, Probe, Text, probes
-from triggers.tables import Affixes, Mask, Masks, Ranges
 
 Root = Mapping[str, Any]
 

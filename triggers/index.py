@@ -18,10 +18,10 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from triggers.branch import Branch, Group, Path
 from triggers.field import Field
+from triggers.masks import Mask
 from triggers.matching import Judge, compile_branch
 from triggers.probe import narrows
 from triggers.selector import Selector
-from triggers.tables import Mask
 from triggers.types import Types
 
 K = TypeVar("K", bound=Hashable)

@@ -1,110 +1,63 @@
-"""From a value to the set of slots it could concern: the tables behind the index.
+"""The tables of the triggers floor: what triggers remember between events.
 
-A set of slots is an integer with their bits set: union and intersection of thousands are
-one operation each.
+A window is what one trigger, or one node of a nested trigger, knows of one key. `path` names
+the node (`""` is the trigger itself, `"1.0"` the first member of its second); `key` is
+canonical JSON, for 1 and 1.0 are one key. Times are microseconds since the epoch.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Hashable
-from itertools import accumulate
-from operator import xor
-from typing import Generic, Literal, TypeVar
+from sqlalchemy import Index
+from sqlmodel import Field, SQLModel
 
-from triggers.condition import Numeric
-
-Mask = int
-K = TypeVar("K", bound=Hashable)
+from events.tables import big
 
 
-class Masks(dict[K, Mask], Generic[K]):
-    """A mask for each key that has one; empty ones are not kept."""
+class WindowRow(SQLModel, table=True):
+    """What is remembered of a key, but for the events: those are rows of their own."""
 
-    def put(self, key: K, bit: Mask) -> None:
-        self[key] = self.get(key, 0) | bit
+    __tablename__ = "window"
+    __table_args__ = ({"sqlite_with_rowid": False},)
 
-    def drop(self, key: K, bit: Mask) -> None:
-        left = self.get(key, 0) & ~bit
-        if left:
-            self[key] = left
-        else:
-            self.pop(key, None)
-
-
-class Affixes:
-    """Which texts a value starts (or ends) with: one lookup for each length there is."""
-
-    def __init__(self, end: Literal["starts", "ends"]) -> None:
-        self._from_end = end == "ends"
-        self._by_length: dict[int, Masks[str]] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._by_length)
-
-    def put(self, text: str, bit: Mask) -> None:
-        self._by_length.setdefault(len(text), Masks()).put(text, bit)
-
-    def drop(self, text: str, bit: Mask) -> None:
-        if masks := self._by_length.get(len(text)):
-            masks.drop(text, bit)
-            if not masks:
-                del self._by_length[len(text)]
-
-    def hit(self, value: str) -> Mask:
-        hit, size = 0, len(value)
-        for length, masks in self._by_length.items():
-            if length <= size:
-                end = value[size - length :] if self._from_end else value[:length]
-                if mask := masks.get(end):
-                    hit |= mask
-        return hit
+    automation: str = Field(primary_key=True)
+    trigger: int = Field(primary_key=True)
+    path: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    newest: int | None = Field(sa_column=big(nullable=True))
+    """The newest event time seen: lateness is measured against it."""
+    content: str
+    """What else there is, small; see `triggers.window`."""
+    firing: str | None
+    """The id of the firing that told of the condition, while it holds."""
+    updated: int = Field(sa_column=big())
 
 
-class Ranges:
-    """Which ranges a number lies in, by bisection.
+class MemberRow(SQLModel, table=True):
+    """An event in a window: it comes and goes by itself, so that no window is a growing text."""
 
-    The bounds cut the numbers into points and the stretches between them, and each piece
-    has its mask. A slot has one range at most. The pieces are laid out anew at the first question after a change.
-    """
+    __tablename__ = "member"
+    __table_args__ = ({"sqlite_with_rowid": False},)
 
-    def __init__(self) -> None:
-        self._masks: Masks[Numeric] = Masks()
-        self._bounds: list[float] = []
-        self._pieces: list[Mask] | None = None
+    automation: str = Field(primary_key=True)
+    trigger: int = Field(primary_key=True)
+    path: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    time: int = Field(sa_column=big(primary_key=True))
+    position: int = Field(sa_column=big(primary_key=True))
+    part: int = Field(primary_key=True)
+    """Which member or step it fills, 0 where there is one only."""
+    content: str
+    """Its value, and the events behind it where a nested trigger made it; see `triggers.window`."""
 
-    def __bool__(self) -> bool:
-        return bool(self._masks)
 
-    def put(self, span: Numeric, bit: Mask) -> None:
-        self._masks.put(span, bit)
-        self._pieces = None
+class TimerRow(SQLModel, table=True):
+    """When a window is to be looked at again, though nothing may have come."""
 
-    def drop(self, span: Numeric, bit: Mask) -> None:
-        self._masks.drop(span, bit)
-        self._pieces = None
+    __tablename__ = "timer"
+    __table_args__ = (Index("timer_due", "due"), {"sqlite_with_rowid": False})
 
-    def hit(self, value: float) -> Mask:
-        pieces = self._pieces
-        if pieces is None:
-            pieces = self._pieces = self._lay_out()
-        at = bisect_left(self._bounds, value)
-        on_bound = at < len(self._bounds) and self._bounds[at] == value
-        return pieces[2 * at + on_bound]
-
-    def _lay_out(self) -> list[Mask]:
-        """Piece 2i is what lies before bound i, piece 2i + 1 the bound itself."""
-        spans = self._masks
-        ends = {end for span in spans for end in (span.low, span.high) if end is not None}
-        bounds = self._bounds = sorted(ends)
-        place = {bound: at for at, bound in enumerate(bounds)}
-        changes: list[Mask] = [0] * (2 * len(bounds) + 2)
-        for span, mask in spans.items():
-            first, after = 0, 2 * len(bounds) + 1
-            if span.low is not None:
-                first = 2 * place[span.low] + (1 if span.low_inclusive else 2)
-            if span.high is not None:
-                after = 2 * place[span.high] + (2 if span.high_inclusive else 1)
-            changes[first] ^= mask
-            changes[after] ^= mask
-        return list(accumulate(changes, xor))
+    automation: str = Field(primary_key=True)
+    trigger: int = Field(primary_key=True)
+    path: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    due: int = Field(sa_column=big())

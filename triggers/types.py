@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from triggers.glob import OWN, Glob
+from triggers.masks import Affixes, Mask, Masks
 from triggers.shape import TextTest
-from triggers.tables import Affixes, Mask, Masks
 
 
 class Types:

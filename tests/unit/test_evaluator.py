@@ -4,8 +4,11 @@ from typing import Any
 
 from base.time import SECOND
 from events.event import Event, Stored
-from triggers.evaluator import LOOPED, Listener, TriggerEvaluator, decided
+from triggers.deciding import Batch
+from triggers.evaluator import LOOPED, TriggerEvaluator
 from triggers.event_trigger import EventTrigger
+from triggers.listener import Listener
+from triggers.sink import Fired
 
 AT = 1_893_456_000 * SECOND
 
@@ -40,6 +43,12 @@ def evaluator(*listeners: Listener) -> TriggerEvaluator:
     return made
 
 
+def decided(matched):
+    batch = Batch(matched, AT)
+    batch.run({})
+    return batch.outcome()
+
+
 def stored(matched, position):
     matched.position = position
     return matched
@@ -57,7 +66,7 @@ def test_where_has_the_last_word():
 
 def test_a_condition_without_an_answer_is_a_trouble_and_not_a_firing():
     rules = evaluator(listener(where="event.data.total > 5"), listener("b"))
-    fired, troubles = decided([stored(rules.match(event(data={})), 1)], AT)
+    fired, troubles = decided([stored(rules.match(event(data={})), 1)])
     assert [one.automation for one in fired] == ["b"]
     assert [(t.automation, t.code) for t in troubles] == [("a", "field_missing")]
 
@@ -74,8 +83,8 @@ def test_rules_that_change_raise_the_epoch_once_and_all_at_once():
 def test_firings_are_in_the_order_of_the_log_whatever_the_order_of_the_rules():
     rules = evaluator(listener("b"), listener("a", 1), listener("a", 0))
     batch = [stored(rules.match(event(id=str(n))), n) for n in (1, 2)]
-    fired, _ = decided(batch, AT)
-    order = [(one.events[-1].position, one.automation, one.trigger) for one in fired]
+    fired, _ = decided(batch)
+    order = [(one.completed_by.position, one.automation, one.trigger) for one in fired]
     assert order == [(n, *rule) for n in (1, 2) for rule in (("a", 0), ("a", 1), ("b", 0))]
 
 
@@ -95,7 +104,7 @@ async def test_nothing_to_tell_is_no_call_at_all():
 
 def test_an_event_at_the_bound_of_depth_is_told_and_not_acted_upon():
     rules = evaluator(listener("deep", max_depth=4), listener("deeper", max_depth=5))
-    fired, _ = decided([stored(rules.match(event(depth=4)), 1)], AT)
+    fired, _ = decided([stored(rules.match(event(depth=4)), 1)])
     assert [(one.automation, one.too_deep) for one in fired] == [("deep", True), ("deeper", False)]
 
 
@@ -112,5 +121,5 @@ def test_the_services_own_events_need_a_pattern_that_begins_with_their_name():
 
 
 def test_what_a_firing_causes_is_one_deeper_than_its_deepest_event():
-    one = listener().fired(Stored(1, event(depth=3)))
-    assert one.depth == 4
+    deepest, last = Stored(1, event(depth=3)), Stored(2, event(id="2", depth=1))
+    assert Fired("a", 0, None, (deepest, last)).depth == 4

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from triggers.condition import Numeric
 from triggers.index import FEW, Index
+from triggers.masks import Ranges
 from triggers.reason import explain
 from triggers.selector import Selector
-from triggers.tables import Ranges
 
 TEXTS = st.text("aAbß", max_size=3)
 NUMBERS = st.one_of(st.integers(-2, 2), st.sampled_from([0.5, 1.0, 2**53, 2**53 + 1, float(2**53)]))

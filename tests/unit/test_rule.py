@@ -109,7 +109,10 @@ def test_expressions_see_the_automation_as_a_map():
         ({"tags": {}}, "tags: must be a list of texts, not a map"),
         ({"description": []}, "description: must be text, not a list"),
         ({"throttle": {}}, "throttle: `throttle` is not supported by this version"),
-        ({"on_resolve": []}, "on_resolve: `on_resolve` is not supported by this version"),
+        (
+            {"on_resolve": [{"run": "x"}]},
+            "on_resolve: none of the triggers is a condition, which could clear",
+        ),
         ({"tests": {}}, "tests: must be a list of tests, not a map"),
         ({"tests": [1]}, "tests[0]: a test is a map, not 1"),
         ({"trigger": None}, "`trigger` is missing"),

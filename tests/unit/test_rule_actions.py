@@ -4,7 +4,7 @@ import pytest
 
 from automations.call_action import Call
 from automations.emit_action import Emission
-from automations.firing import Firing, firing_id
+from automations.firing import Firing
 from automations.outcome import ActionFailure, Skipped
 from automations.rule import Rule
 from automations.run_action import Launch
@@ -12,7 +12,7 @@ from base.errors import ConfigurationError
 from base.secret import SecretRef
 from base.time import SECOND, parse_rfc3339
 from events.event import Event, Stored
-from triggers.sink import Fired, Occasion
+from triggers.sink import Fired, Occasion, firing_id
 
 NOW = parse_rfc3339("2030-01-01T00:00:00Z")
 

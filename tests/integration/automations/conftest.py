@@ -24,6 +24,7 @@ from events.change import Change
 from events.event import Event, Stored
 from events.journal import Journal
 from triggers.evaluator import TriggerEvaluator
+from triggers.windows import Windows
 
 
 @dataclass
@@ -66,7 +67,8 @@ class World:
         self.rules = Ruleset()
         self.starter = NotedRuns()
         self.recorder = FiringRecorder(self.rules, self.starter, variables=variables)
-        self.evaluator = TriggerEvaluator(self.recorder)
+        self.windows = Windows()
+        self.evaluator = TriggerEvaluator(self.recorder, self.windows)
         self.rules.serve(self.evaluator)
         self.stored: list[Stored] = []
         self.journal: Journal
@@ -75,8 +77,9 @@ class World:
 
     async def begin(self, journal: Journal) -> None:
         self.journal = journal
-        self.book = Rulebook(self.database, journal, self.rules)
+        self.book = Rulebook(self.database, journal, self.rules, self.windows)
         self.book.on_resumed = self.recorder.forget
+        journal.subscribe(self.windows.committed)
         journal.subscribe(self.recorder.committed)
         journal.subscribe(self.stored.extend)
         self.occasions = Occasions(journal, self.rules, self.recorder, self.evaluator)

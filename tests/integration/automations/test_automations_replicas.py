@@ -10,6 +10,7 @@ from automations.rulebook import Rulebook
 from automations.ruleset import Ruleset
 from base.database import Database
 from events.journal import Journal
+from triggers.windows import Windows
 
 RULE = {"name": "greet", "trigger": {"event": "person.came"}, "actions": [{"run": "greet"}]}
 
@@ -26,7 +27,7 @@ async def test_what_another_server_applied_first_is_in_force_here_too(
 ) -> None:
     """Both started at once: neither found a rule, and only one of them could apply."""
     first, second = Ruleset(), Ruleset()
-    books = [Rulebook(database, journal, rules) for rules in (first, second)]
+    books = [Rulebook(database, journal, rules, Windows()) for rules in (first, second)]
     for book in books:
         await book.load()
     proposal = Proposal("directory", [(Rule.parse(RULE), None)], prune=True)

@@ -1,0 +1,185 @@
+"""What one round of firings gathers, to be written at once: firings, actions, runs to ask for.
+
+A `run` is asked of the run starter and an `emit` is an event, both here and now; a `call` is put
+into the outbox; what could not be rendered is recorded as failed and told of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from automations import notices, outbox, store
+from automations.action import Action, Rendered
+from automations.call_action import Call
+from automations.emit_action import Emission
+from automations.firing import Firing
+from automations.outcome import ActionFailure, Skipped
+from automations.run_action import Launch
+from automations.starting import Refusal, RunRequest, RunStarter
+from automations.target import target_of
+from automations.turn import Turn
+from base.logs import logger
+from events.event import Event
+from events.expression import Activation
+
+log = logger("automations")
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """An action of a firing: the how manyth, and its kind."""
+
+    firing: Firing
+    n: int
+    kind: str
+
+
+@dataclass(slots=True)
+class Round:
+    """What one call of the sink gathers."""
+
+    turn: Turn
+    events: list[Event] = field(default_factory=list)
+    tallies: dict[str, store.Tally] = field(default_factory=dict)
+    paused: list[str] = field(default_factory=list)
+    outcomes: dict[str, str] = field(default_factory=dict)
+    """Of the firings of this round, by id."""
+    _firings: list[tuple[Any, ...]] = field(default_factory=list)
+    _actions: list[tuple[Any, ...]] = field(default_factory=list)
+    _requests: list[tuple[_Place, RunRequest]] = field(default_factory=list)
+
+    def tally(self, automation: str) -> store.Tally:
+        return self.tallies.setdefault(automation, store.Tally())
+
+    def record(
+        self,
+        firing: Firing,
+        outcome: str,
+        *,
+        position: int,
+        reason: str | None = None,
+        occasion: str | None = None,
+        actions: int = 0,
+    ) -> None:
+        """A row of `FiringRow`, in the order of its columns."""
+        self.turn.outcomes[firing.automation, outcome] += 1
+        self.outcomes[firing.id] = outcome
+        self._firings.append(
+            (
+                firing.id,
+                firing.automation,
+                firing.revision,
+                firing.trigger,
+                None if firing.key is None else orjson.dumps(firing.key).decode(),
+                firing.time,
+                firing.count,
+                orjson.dumps([event.id for event in firing.events]).decode(),
+                position or None,
+                firing.depth,
+                outcome,
+                reason,
+                occasion,
+                actions,
+            )
+        )
+
+    def act(self, firing: Firing, actions: Sequence[Action], activation: Activation) -> None:
+        """Do what these actions say, or note that it is to be done. None keeps another from it."""
+        for n, action in enumerate(actions):
+            self._do(_Place(firing, n, action.kind), _rendered(action, activation))
+
+    async def write(self, starter: RunStarter) -> None:
+        """Ask for all runs at once, and write everything."""
+        tx = self.turn.tx
+        if self._requests:
+            await self._start(starter)
+        await store.record_firings(tx, self._firings)
+        await outbox.record(tx, self._actions)
+        await store.tally(tx, self.tallies)
+        for name in self.paused:
+            await store.pause(tx, name, "breaker")
+
+    async def _start(self, starter: RunStarter) -> None:
+        started = await starter.start(self.turn.tx, [request for _, request in self._requests])
+        self.events += started.events
+        for (place, _), outcome in zip(self._requests, started.outcomes, strict=True):
+            if isinstance(outcome, Refusal):
+                self._fail(place, ActionFailure(outcome.code, outcome.message))
+            else:
+                self._put(place, "done", result={"run": outcome})
+
+    def _do(self, place: _Place, rendered: Rendered) -> None:
+        firing, n = place.firing, place.n
+        match rendered:
+            case Launch():
+                self._requests.append((place, firing.run_request(n, rendered)))
+            case Emission():
+                event = firing.emitted(n, rendered, self.turn.tx.now)
+                self.events.append(event)
+                self._put(place, "done", result={"event": event.id})
+            case Call():
+                target = target_of(rendered.url)
+                self._put(place, "waiting", request=rendered.to_json(), target=target)
+                self.turn.queued += 1
+            case Skipped():
+                self._put(place, "skipped")
+            case ActionFailure():
+                self._fail(place, rendered)
+
+    def _fail(self, place: _Place, failure: ActionFailure) -> None:
+        told = {
+            "kind": place.kind,
+            "code": failure.code,
+            "message": failure.message,
+            "place": failure.place,
+        }
+        event = notices.action_failed(place.firing, place.n, told, self.turn.tx.now)
+        self.events.append(event)
+        self._put(place, "failed", failure=failure)
+
+    def _put(
+        self,
+        place: _Place,
+        status: str,
+        *,
+        request: dict[str, Any] | None = None,
+        target: str | None = None,
+        result: dict[str, Any] | None = None,
+        failure: ActionFailure | None = None,
+    ) -> None:
+        """A row of `ActionRow`, in the order of its columns."""
+        firing, now = place.firing, self.turn.tx.now
+        self._actions.append(
+            (
+                firing.action_id(place.n),
+                firing.id,
+                firing.automation,
+                place.n,
+                place.kind,
+                status,
+                0,
+                now,
+                target,
+                now if status == "waiting" else None,
+                None if request is None else orjson.dumps(request).decode(),
+                None if result is None else orjson.dumps(result).decode(),
+                failure.code if failure else None,
+                failure.message if failure else None,
+                firing.cause.correlationid,
+                firing.cause.id,
+                firing.depth,
+            )
+        )
+
+
+def _rendered(action: Action, activation: Activation) -> Rendered:
+    try:
+        return action.render(activation)
+    except Exception as error:
+        # A mistake of ours, and still no reason to fail the events of others.
+        log.exception("action_not_rendered", kind=action.kind)
+        return ActionFailure("internal", repr(error)[:500])

@@ -1,0 +1,249 @@
+"""Deciding: from events and their hits to firings, for triggers that remember and those that do not.
+
+One batch is three steps, with whoever keeps the windows between them:
+
+    batch = Batch(matched, now)            which windows does it touch?      batch.keys
+    batch.run(windows)                     what do they become?              batch.changed
+    batch.outcome(events)                  what fired, and what could not be decided?
+
+Nothing here does I/O or reads a clock. The live service, the rehearsal and the backtest go these
+three steps alike and differ in where windows and events are kept.
+
+Entries of the log are taken one by one, in order. What one brings to a nested trigger is decided
+from the innermost node outwards: a member that fired is an occurrence for the node around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from base.logs import logger
+from base.time import Micros
+from events.evaluation import Matched
+from events.event import Stored
+from triggers import window
+from triggers.key import key_value
+from triggers.listener import Hit, Listener, Node, Rung
+from triggers.sink import Fired, Occasion, Outcome, Resolved, Trouble
+from triggers.window import Occurrence, Released, Step, Tick, Told, WindowState
+from triggers.windows import NEW, Changed, Window, WindowKey
+
+log = logger("triggers")
+
+MOST_BYTES: Final = 1 << 20
+"""Of events that a firing passes on; the latest ones, where there are more."""
+
+_Told = dict[WindowKey, list[Occurrence | Released] | Tick]
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A firing whose events are still to be fetched."""
+
+    listener: Listener
+    fired: Fired
+    refs: tuple[window.Ref, ...]
+
+
+@dataclass(slots=True)
+class _Cleared:
+    listener: Listener
+    resolved: Resolved
+    ref: window.Ref | None
+
+
+@dataclass(slots=True)
+class Batch:
+    """Some entries of the log, in order, and what they set off."""
+
+    matched: Sequence[Matched]
+    now: Micros
+    occasion: Occasion | None = None
+    """Somebody asked for the events again: then no window hears of them."""
+    keys: set[WindowKey] = field(default_factory=set)
+    """The windows that the batch touches."""
+    _windows: dict[WindowKey, Window] = field(default_factory=dict)
+    _before: dict[WindowKey, Window] = field(default_factory=dict)
+    _drafts: list[_Draft | _Cleared] = field(default_factory=list)
+    _troubles: list[Trouble] = field(default_factory=list)
+    _here: dict[int, Stored] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for one in self.matched:
+            for hit in one.hits:
+                if isinstance(hit, Rung):
+                    self._touch(hit.listener, hit.key.path, hit.key.key)
+                elif hit.key is not None and self.occasion is None:
+                    self._touch(hit.listener, hit.leaf.path, hit.key)
+
+    def run(self, windows: Mapping[WindowKey, Window]) -> None:
+        """Take all entries in, by what these windows know. Called once."""
+        self._windows.update(windows)
+        for one in self.matched:
+            stored = Stored(one.position, one.event)
+            self._here[one.position] = stored
+            self._take(stored, one.hits)
+
+    @property
+    def changed(self) -> Changed:
+        """What the windows were, and what they are now."""
+        return {key: (before, self._windows[key]) for key, before in self._before.items()}
+
+    @property
+    def missing(self) -> set[int]:
+        """Where in the log the events stand that firings need and the batch does not have."""
+        wanted: set[int] = set()
+        for draft in self._drafts:
+            refs = draft.refs if isinstance(draft, _Draft) else (draft.ref,) if draft.ref else ()
+            wanted.update(ref.position for ref in refs)
+        return wanted - self._here.keys()
+
+    def outcome(self, events: Sequence[Stored] = ()) -> tuple[list[Outcome], list[Trouble]]:
+        """What was decided, in the order of the log, then by rule and trigger."""
+        self._here.update((stored.position, stored) for stored in events)
+        outcomes = [self._finished(draft) for draft in self._drafts]
+        outcomes.sort(key=_order)
+        return outcomes, self._troubles
+
+    # -- one entry of the log --------------------------------------------------------------
+
+    def _take(self, stored: Stored, hits: Sequence[Hit | Rung]) -> None:
+        told: dict[Listener, _Told] = {}
+        late = False
+        for hit in hits:
+            listener = hit.listener
+            if isinstance(hit, Rung):
+                told.setdefault(listener, {})[hit.key] = Tick(hit.due, stored.position)
+                late = hit.late
+            elif hit.failure is not None:
+                self._trouble(listener, stored, hit.failure.code, hit.failure.message)
+            elif hit.key is None:
+                self._drafts.append(_Draft(listener, _plain(listener, stored, self.occasion), ()))
+            elif self.occasion is None:
+                key = WindowKey(listener.automation, listener.number, hit.leaf.path, hit.key)
+                _say(told.setdefault(listener, {}), key, _occurrence(stored, hit))
+        for listener, sayings in told.items():
+            self._advance(listener, stored, sayings, late=late)
+
+    def _advance(self, listener: Listener, stored: Stored, told: _Told, *, late: bool) -> None:
+        """Let the trigger's nodes hear it, from the innermost outwards."""
+        for node in listener.trigger.nodes:
+            for key in [key for key in told if key.path == node.path]:
+                before = self._windows.get(key, NEW)
+                step = self._step(listener, stored, node, before.state, told[key])
+                if step is None:
+                    continue
+                for note in step.notes:
+                    self._trouble(listener, stored, note.code, note.message)
+                after = replace(before, state=step.state)
+                if node.parent is None:
+                    after = self._root(listener, stored, key, after, step, late=late)
+                else:
+                    _tell_parent(told, key, node.parent, step, holds=node.is_condition)
+                if after != before:
+                    self._before.setdefault(key, before)
+                    self._windows[key] = after
+
+    def _step(
+        self, listener: Listener, stored: Stored, node: Node, state: WindowState, told: Told
+    ) -> Step | None:
+        try:
+            return node.advance(state, told, self.now)
+        except Exception as error:
+            # A mistake of ours, and still no reason to refuse the event.
+            log.exception("trigger_not_decided", automation=listener.automation)
+            self._trouble(listener, stored, "internal", repr(error)[:500])
+            return None
+
+    def _root(
+        self,
+        listener: Listener,
+        stored: Stored,
+        key: WindowKey,
+        after: Window,
+        step: Step,
+        *,
+        late: bool,
+    ) -> Window:
+        """What the trigger itself says goes to the rule."""
+        named = {
+            "automation": listener.automation,
+            "trigger": listener.number,
+            "key": key_value(key.key),
+        }
+        if step.resolved is not None and after.firing is not None:
+            resolved = Resolved(**named, firing=after.firing, event=None, cause=stored)
+            self._drafts.append(_Cleared(listener, resolved, step.resolved.event))
+        if step.resolved is not None:
+            after = replace(after, firing=None)
+        if step.fired is not None:
+            fired = Fired(**named, events=(), cause=stored, count=step.fired.count, late=late)
+            self._drafts.append(_Draft(listener, fired, step.fired.events))
+            after = replace(after, firing=fired.id if after.state.holds else None)
+        return after
+
+    def _finished(self, draft: _Draft | _Cleared) -> Outcome:
+        if isinstance(draft, _Cleared):
+            found = self._here.get(draft.ref.position) if draft.ref else None
+            return replace(draft.resolved, event=found)
+        fired = draft.fired
+        if draft.refs:
+            there = [self._here[r.position] for r in draft.refs if r.position in self._here]
+            fired = replace(fired, events=_within_bytes(there))
+        if fired.depth > draft.listener.max_depth:
+            fired = replace(fired, too_deep=True)
+        return fired
+
+    def _touch(self, listener: Listener, path: str, key: str) -> None:
+        """This window, and those of the nodes around it."""
+        for node in listener.trigger.nodes:
+            if node.path == path:
+                self.keys.add(WindowKey(listener.automation, listener.number, path, key))
+                if node.parent is not None:
+                    path = node.parent[0]
+
+    def _trouble(self, listener: Listener, stored: Stored, code: str, message: str) -> None:
+        self._troubles.append(
+            Trouble(listener.automation, listener.number, stored.event, code, message, self.now)
+        )
+
+
+def _plain(listener: Listener, stored: Stored, occasion: Occasion | None) -> Fired:
+    return Fired(listener.automation, listener.number, None, (stored,), occasion=occasion)
+
+
+def _occurrence(stored: Stored, hit: Hit) -> Occurrence:
+    return Occurrence(stored.event.time, stored.position, hit.leaf.part, hit.value)
+
+
+def _say(told: _Told, key: WindowKey, saying: Occurrence | Released) -> None:
+    sayings = told.setdefault(key, [])
+    assert isinstance(sayings, list), "a window hears its own timer, or what an event brought"
+    sayings.append(saying)
+
+
+def _tell_parent(
+    told: _Told, key: WindowKey, parent: tuple[str, int], step: Step, *, holds: bool
+) -> None:
+    path, part = parent
+    around = key._replace(path=path)
+    if step.resolved is not None:
+        _say(told, around, Released(part))
+    if step.fired is not None:
+        fired = step.fired
+        occurrence = Occurrence(fired.time, fired.position, part, None, fired.events, holds)
+        _say(told, around, occurrence)
+
+
+def _within_bytes(events: Sequence[Stored]) -> tuple[Stored, ...]:
+    """The latest of them, as far as they fit; at least one."""
+    size, first = 0, len(events)
+    while first and (size := size + events[first - 1].event.size) <= MOST_BYTES:
+        first -= 1
+    return tuple(events[min(first, len(events) - 1) :]) if events else ()
+
+
+def _order(outcome: Outcome) -> tuple[int, str, int]:
+    return outcome.completed_by.position, outcome.automation, outcome.trigger

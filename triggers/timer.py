@@ -1,0 +1,39 @@
+"""The timer's event: how time enters the log.
+
+What comes due is an event like any other, so that it has its place in the one order, is taken
+once whatever the number of replicas, and is found by a replay where the live service saw it. Its
+id is the window and the instant, which says all there is.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from base.time import Micros, to_rfc3339
+from events.event import Event
+from triggers.windows import WindowKey
+
+DUE: Final = "ensue.timer.due"
+
+
+def timer_event(key: WindowKey, due: Micros, now: Micros, *, late: bool = False) -> Event:
+    """That the window's timer came due. `late` says that nobody was there when it did."""
+    data: dict[str, Any] = {**key._asdict(), "due": to_rfc3339(due), "micros": due}
+    if late:
+        data["late"] = True
+    return Event(
+        id="/".join((key.automation, str(key.trigger), key.path, key.key, str(due))),
+        source=f"/automations/{key.automation}",
+        type=DUE,
+        subject=key.automation,
+        time=due,
+        received=now,
+        data=data,
+    )
+
+
+def read_timer(event: Event) -> tuple[WindowKey, Micros, bool]:
+    """Which window, when it was due, and whether that is told late."""
+    data = event.data
+    key = WindowKey(data["automation"], data["trigger"], data["path"], data["key"])
+    return key, data["micros"], data.get("late", False)

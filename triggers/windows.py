@@ -1,0 +1,267 @@
+"""Where windows are kept: the rows of the database, changed in the journal's transaction.
+
+A batch asks for all windows it touches at once and hands back all that changed at once. What is
+written is the difference: members come and go as rows of their own, and a window that knows
+nothing any more has no row.
+
+On SQLite nobody else writes, so windows are kept in memory as they are used. A transaction may be
+run again from the start: what it changed is its own until the journal says that it is on disk,
+and where that never came the windows it changed are read anew.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from events import log
+from events.event import Stored
+from events.tx import InsertSpec, Tx
+from triggers.tables import MemberRow
+from triggers.window import FRESH, Member, WindowState, difference
+
+MOST_CACHED: Final = 200_000
+"""Windows and members held in memory, which take about 300 bytes each."""
+
+
+class WindowKey(NamedTuple):
+    """Which window: of which node of which trigger of which rule, for which key (JSON)."""
+
+    automation: str
+    trigger: int
+    path: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A window's state, and the id of the firing that told of it while its condition holds."""
+
+    state: WindowState = FRESH
+    firing: str | None = None
+
+
+NEW: Final = Window()
+Changed = Mapping[WindowKey, tuple[Window, Window]]
+"""By key, what a window was and what it is."""
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What one transaction changed."""
+
+    tx: Tx
+    changed: dict[WindowKey, Window] = field(default_factory=dict)
+    dropped: set[str] = field(default_factory=set)
+
+
+class Windows:
+    """The windows of the database. Its `committed` is to be subscribed to the journal."""
+
+    def __init__(self, *, most_cached: int = MOST_CACHED) -> None:
+        self._most = most_cached
+        self._cached: OrderedDict[WindowKey, Window] = OrderedDict()
+        self._weight = 0
+        self._turn: _Turn | None = None
+
+    def within(self, tx: Tx) -> WindowRows:
+        """The windows as this transaction sees and changes them."""
+        return WindowRows(self, tx)
+
+    async def drop(self, tx: Tx, automations: Iterable[str]) -> None:
+        """Forget all that these rules remember."""
+        names = list(automations)
+        if not names:
+            return
+        for table in ('"window"', "member", "timer"):
+            await tx.execute(f"DELETE FROM {table} WHERE automation {tx.any(1, 'text')}", names)
+        turn = self.turn(tx)
+        turn.dropped.update(names)
+        for key in [key for key in turn.changed if key.automation in turn.dropped]:
+            del turn.changed[key]
+
+    def committed(self, stored: Sequence[Stored]) -> None:  # noqa: ARG002 - that it happened is enough
+        """The journal's word that its last transaction is on disk."""
+        turn, self._turn = self._turn, None
+        if turn is None or turn.tx.dialect != "sqlite":
+            return
+        self._forget(turn.dropped)
+        for key, window in turn.changed.items():
+            self._put(key, window)
+        while self._weight > self._most:
+            self._pop(next(iter(self._cached)))
+
+    def turn(self, tx: Tx) -> _Turn:
+        """That of this transaction; whether an earlier one's changes are on disk is not known."""
+        if self._turn is None or self._turn.tx is not tx:
+            if self._turn is not None:
+                self._forget(self._turn.dropped)
+                for key in self._turn.changed:
+                    self._pop(key)
+            self._turn = _Turn(tx)
+        return self._turn
+
+    def known(self, turn: _Turn, key: WindowKey) -> Window | None:
+        """A window, if it need not be read."""
+        window = turn.changed.get(key)
+        if window is None and key.automation not in turn.dropped:
+            window = self._cached.get(key)
+            if window is not None:
+                self._cached.move_to_end(key)
+        return window
+
+    def _put(self, key: WindowKey, window: Window) -> None:
+        self._pop(key)
+        self._cached[key] = window
+        self._weight += _weight(window)
+
+    def _pop(self, key: WindowKey) -> None:
+        window = self._cached.pop(key, None)
+        if window is not None:
+            self._weight -= _weight(window)
+
+    def _forget(self, automations: Collection[str]) -> None:
+        if automations:
+            for key in [key for key in self._cached if key.automation in automations]:
+                self._pop(key)
+
+
+class WindowRows:
+    """The windows, as one transaction sees and changes them."""
+
+    def __init__(self, windows: Windows, tx: Tx) -> None:
+        self._windows = windows
+        self._tx = tx
+        self._turn = windows.turn(tx)
+
+    async def load(self, keys: Collection[WindowKey]) -> Mapping[WindowKey, Window]:
+        """These windows; those that know nothing are missing."""
+        found: dict[WindowKey, Window] = {}
+        unknown = []
+        for key in keys:
+            window = self._windows.known(self._turn, key)
+            if window is None:
+                unknown.append(key)
+            else:
+                found[key] = window
+        return found | await self._read(unknown) if unknown else found
+
+    async def save(self, changed: Changed) -> None:
+        """Write what these have become."""
+        rows, gone, timers, stopped = [], [], [], []
+        come: list[tuple[Any, ...]] = []
+        left: list[tuple[Any, ...]] = []
+        for key, (before, after) in changed.items():
+            change = difference(before.state, after.state)
+            come += [(*key, m.time, m.position, m.part, m.content()) for m in change.added]
+            left += [(*key, m.time, m.position, m.part) for m in change.removed]
+            if after == NEW:
+                gone.append(key)
+            elif change.row or before.firing != after.firing:
+                state = after.state
+                rows.append((*key, state.newest, state.content(), after.firing))
+            if change.timer is not None and change.timer.due is not None:
+                timers.append((*key, change.timer.due))
+            elif change.timer is not None:
+                stopped.append(key)
+            self._turn.changed[key] = after
+        await _delete(self._tx, "member", _MEMBER, left)
+        await self._tx.insert(_ADDED, come)
+        await _delete(self._tx, '"window"', _KEY, gone)
+        await _upsert(self._tx, '"window"', _WINDOW, rows, updated=True)
+        await _delete(self._tx, "timer", _KEY, stopped)
+        await _upsert(self._tx, "timer", _TIMER, timers)
+
+    async def events(self, positions: Collection[int]) -> Sequence[Stored]:
+        """The events at these places of the log, as far as they are still there."""
+        return await log.at(self._tx, sorted(positions))
+
+    async def _read(self, keys: Sequence[WindowKey]) -> dict[WindowKey, Window]:
+        rows = await self._tx.fetch(
+            "SELECT w.automation, w.trigger, w.path, w.key, w.newest, w.content, w.firing"
+            f' FROM {_given(self._tx, _KEY)} {_join(self._tx)} "window" AS w ON {_same("w")}',
+            _json(keys),
+        )
+        if not rows:
+            return {}
+        there = [WindowKey(*row[:4]) for row in rows]
+        members: dict[WindowKey, list[Member]] = {}
+        for row in await self._tx.fetch(
+            "SELECT m.automation, m.trigger, m.path, m.key, m.time, m.position, m.part, m.content"
+            f" FROM {_given(self._tx, _KEY)} {_join(self._tx)} member AS m ON {_same('m')}",
+            _json(there),
+        ):
+            members.setdefault(WindowKey(*row[:4]), []).append(Member.read(*row[4:]))
+        return {
+            key: Window(WindowState.read(row[4], row[5], members.get(key, ())), row[6])
+            for key, row in zip(there, rows, strict=True)
+        }
+
+
+_Columns = Mapping[str, str]
+_KEY: Final[_Columns] = {
+    "automation": "text", "trigger": "integer", "path": "text", "key": "text",
+}  # fmt: skip
+_MEMBER: Final[_Columns] = {**_KEY, "time": "bigint", "position": "bigint", "part": "integer"}
+_WINDOW: Final[_Columns] = {**_KEY, "newest": "bigint", "content": "text", "firing": "text"}
+_TIMER: Final[_Columns] = {**_KEY, "due": "bigint"}
+_ADDED: Final = InsertSpec(MemberRow)
+
+
+def _given(tx: Tx, columns: _Columns) -> str:
+    """The rows of $1, a JSON list of lists, as a table `g` with these columns."""
+    if tx.dialect == "sqlite":
+        fields = [f"json_extract(value, '$[{n}]') AS {name}" for n, name in enumerate(columns)]
+        return f"(SELECT {', '.join(fields)} FROM json_each($1)) AS g"
+    fields = [
+        f"CAST(value ->> {n} AS {of}) AS {name}" for n, (name, of) in enumerate(columns.items())
+    ]
+    rows = "json_array_elements(CAST(CAST($1 AS text) AS json))"
+    return f"(SELECT {', '.join(fields)} FROM {rows}) AS g"
+
+
+def _join(tx: Tx) -> str:
+    """SQLite keeps to this order: from what is given to its row, and not through the table."""
+    return "CROSS JOIN" if tx.dialect == "sqlite" else "JOIN"
+
+
+def _same(table: str, columns: _Columns = _KEY) -> str:
+    return " AND ".join(f"{table}.{name} = g.{name}" for name in columns)
+
+
+async def _delete(tx: Tx, table: str, columns: _Columns, rows: Sequence[tuple[Any, ...]]) -> None:
+    if rows:
+        names = ", ".join(columns)
+        given = f"SELECT {names} FROM {_given(tx, columns)}"
+        await tx.execute(f"DELETE FROM {table} WHERE ({names}) IN ({given})", _json(rows))
+
+
+async def _upsert(
+    tx: Tx, table: str, columns: _Columns, rows: Sequence[tuple[Any, ...]], *, updated: bool = False
+) -> None:
+    """`updated` says that the table has such a column, for the time of this transaction."""
+    if not rows:
+        return
+    more, when, moved = (
+        (", updated", ", CAST($2 AS BIGINT)", ["updated"]) if updated else ("", "", [])
+    )
+    sets = [f"{name} = excluded.{name}" for name in [*columns, *moved] if name not in _KEY]
+    names = ", ".join(columns)
+    await tx.execute(
+        f"INSERT INTO {table} ({names}{more}) SELECT {names}{when} FROM {_given(tx, columns)}"
+        f" WHERE true ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET {', '.join(sets)}",
+        _json(rows),
+        *((tx.now,) if updated else ()),
+    )
+
+
+def _json(rows: Sequence[tuple[Any, ...]]) -> str:
+    return orjson.dumps(rows).decode()
+
+
+def _weight(window: Window) -> int:
+    return 1 + len(window.state.members)
