@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import orjson
-from sqlalchemy import Select, func, union_all
+from sqlalchemy import Select, func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from base.time import Micros
 from events.event import Event, Stored
-from events.seen import Seen, id_hash
-from events.tables import EventRow, PendingRow, SeenRow, SeenTailRow
+from events.seen import Seen
+from events.tables import EventRow, PendingRow
 from events.tx import InsertSpec, Tx
 
 MAX_PAGE = 1_000
@@ -121,7 +121,8 @@ async def find(session: AsyncSession, query: Query, seen: Seen | None = None) ->
     if query.until is not None:
         statement = statement.where(col(EventRow.time) < query.until)
     if query.correlationid is not None:
-        statement = statement.where(_of_chain(query.correlationid, seen))
+        first = await seen.positions(session, query.correlationid) if seen else []
+        statement = statement.where(_of_chain(query.correlationid, first))
     position = col(EventRow.position)
     if query.after is not None:
         beyond = position > query.after if query.order == "asc" else position < query.after
@@ -133,9 +134,10 @@ async def find(session: AsyncSession, query: Query, seen: Seen | None = None) ->
 
 async def by_id(session: AsyncSession, seen: Seen, id_: str) -> Stored | None:
     """The event of this id; of several, from different sources, the latest."""
+    positions = await seen.positions(session, id_)
     statement: Any = (
         select(*EventRow.__table__.columns)  # type: ignore[attr-defined]  # SQLModel adds it
-        .where(col(EventRow.position).in_(_positions(seen, id_)), EventRow.id == id_)
+        .where(col(EventRow.position).in_(positions), EventRow.id == id_)
         .order_by(col(EventRow.position).desc())
         .limit(1)
     )
@@ -155,32 +157,14 @@ async def last_position(session: AsyncSession) -> int:
     return (await session.exec(statement)).one() or 0
 
 
-def _positions(seen: Seen, id_: str) -> Any:
-    """Where events of this id were stored: all keys that begin with the id's hash."""
-    low = id_hash(id_)
-    high = (int.from_bytes(low, "big") + 1).to_bytes(len(low) + 1, "big")[-len(low) :]
-    sealed: Any = select(SeenRow.position).where(
-        col(SeenRow.segment).in_(seen.segments(id_)), col(SeenRow.key) >= low
-    )
-    tail: Any = select(SeenTailRow.position).where(col(SeenTailRow.key) >= low)
-    if any(high):
-        sealed = sealed.where(col(SeenRow.key) < high)
-        tail = tail.where(col(SeenTailRow.key) < high)
-    return union_all(sealed, tail)
-
-
-def _of_chain(correlationid: str, seen: Seen | None) -> Any:
+def _of_chain(correlationid: str, first: Sequence[int]) -> Any:
     # The condition of the partial index, so that it is the one used.
     derived = select(EventRow.position).where(
         EventRow.correlationid == correlationid, col(EventRow.causationid).is_not(None)
     )
     position = col(EventRow.position)
-    if seen is None:
-        return position.in_(derived)
-    first = position.in_(_positions(seen, correlationid)) & (
-        col(EventRow.correlationid) == correlationid
-    )
-    return position.in_(derived) | first
+    begins = position.in_(first) & (col(EventRow.correlationid) == correlationid)
+    return position.in_(derived) | begins if first else position.in_(derived)
 
 
 def _matching(statement: Select[Any], column: Any, glob: str, *, sqlite: bool) -> Select[Any]:

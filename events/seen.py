@@ -14,15 +14,17 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple, Protocol
 
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
 from base.time import Micros
 from events.event import Event
 from events.tables import SeenRow
 from events.tx import InsertSpec, Tx
 
 _ID_BYTES = 12
-_INSERT = InsertSpec(
-    SeenRow, columns=("segment", "key", "position", "digest", "at"), conflict="nothing"
-)
+KEY_BYTES = _ID_BYTES + 8
+_INSERT = InsertSpec(SeenRow, columns=("key", "position", "digest", "at"), conflict="nothing")
 
 
 @lru_cache(maxsize=4096)
@@ -70,8 +72,8 @@ class Seen(Protocol):
         """What became of the transaction in which entries were taken; None: nobody knows."""
         ...
 
-    def segments(self, id_: str) -> list[int]:
-        """Where in the table an event of this id may be remembered."""
+    async def positions(self, session: AsyncSession, id_: str) -> list[int]:
+        """Where in the log the events of this id are, whatever their source."""
         ...
 
 
@@ -79,11 +81,11 @@ class PlainSeen:
     """One table and one index: for PostgreSQL."""
 
     async def take(self, tx: Tx, entries: Sequence[Entry]) -> dict[int, Earlier]:
-        if await tx.insert(_INSERT, [(0, *entry) for entry in entries]) == len(entries):
+        if await tx.insert(_INSERT, entries) == len(entries):
             return {}
         found = {}
         rows = await tx.fetch(
-            f'SELECT "key", position, digest FROM seen WHERE segment = 0 AND "key" {tx.any(1, "bytea")}',
+            f'SELECT "key", position, digest FROM seen WHERE "key" {tx.any(1, "bytea")}',
             [entry.key for entry in entries],
         )
         known = {bytes(key): Earlier(position, bytes(digest)) for key, position, digest in rows}
@@ -96,5 +98,9 @@ class PlainSeen:
     def settle(self, committed: bool | None) -> None:
         """Nothing is kept in memory."""
 
-    def segments(self, id_: str) -> list[int]:  # noqa: ARG002 - the protocol's
-        return [0]
+    async def positions(self, session: AsyncSession, id_: str) -> list[int]:
+        low = id_hash(id_)
+        # All keys that begin with the hash: none of them is above it with ones behind.
+        high = low + b"\xff" * (KEY_BYTES - _ID_BYTES)
+        key = col(SeenRow.key)
+        return list(await session.exec(select(SeenRow.position).where(key >= low, key <= high)))

@@ -7,16 +7,16 @@ import asyncio
 from sqlmodel import col, select
 
 from base.database import Database
-from events.segmented_seen import SegmentedSeen
-from events.tables import SeenRow
+from events.segmented_seen import BLOCKS, SegmentedSeen
+from events.tables import SeenBlockRow
 
-_SLICE = 2_048
+_SLICE = 8
 
 
 class SeenLoader:
-    """Reads the keys of older segments, newest first, a slice at a time.
+    """Reads the blocks of older segments, newest first, a few at a time.
 
-    Until a segment is loaded its index is asked instead, so nothing has to wait for this.
+    Until a segment is loaded its blocks are asked instead, so nothing has to wait for this.
     """
 
     def __init__(self, seen: SegmentedSeen, database: Database) -> None:
@@ -26,19 +26,14 @@ class SeenLoader:
     async def run(self) -> None:
         """Returns when all are loaded."""
         for segment in self._seen.to_load():
-            last = b""
-            while keys := await self._keys(segment, last):
-                self._seen.load(segment, keys)
-                last = keys[-1]
-                await asyncio.sleep(0)
+            for block in range(0, BLOCKS, _SLICE):
+                for records in await self._blocks(segment * BLOCKS + block):
+                    self._seen.load(segment, records)
+                    await asyncio.sleep(0)
             self._seen.loaded(segment)
 
-    async def _keys(self, segment: int, after: bytes) -> list[bytes]:
-        statement = (
-            select(SeenRow.key)
-            .where(SeenRow.segment == segment, col(SeenRow.key) > after)
-            .order_by(col(SeenRow.key))
-            .limit(_SLICE)
-        )
+    async def _blocks(self, first: int) -> list[bytes]:
+        id_ = col(SeenBlockRow.id)
+        statement = select(SeenBlockRow.records).where(id_ >= first, id_ < first + _SLICE)
         async with self._database.reader() as session:
             return list(await session.exec(statement))

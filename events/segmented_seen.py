@@ -1,37 +1,44 @@
 """Deduplication on SQLite: a tail in memory, sealed into segments that are never written again.
 
 Ids from outside are random, and random keys in an index dirty another page with every insert,
-which is most of what a commit then writes. So a new key is appended to the table `seen_tail`,
-in the order of the log, and looked up in memory:
+which is most of what a commit then writes. So new keys are appended to the table `seen_tail`,
+one row for those of a transaction, and looked up in memory:
 
     take ─▶ tail (memory, and appended to seen_tail)
               │ 16,384 keys
               ▼
-            closing ─▶ written to `seen` as one segment, sorted, a slice with each transaction
+            closing ─▶ written to `seen_block` as one segment, a few blocks with each transaction
                           │
                           ▼
                        sealed: asked only where the filter says so
 
-Sorted rows of a new segment are appended to the end of their table too, so nothing is ever
-inserted in the middle. After a start the tail is read back; a segment that was half written is
+A segment is 64 blocks, one row each, of the keys that begin with the same six bits; keys are
+hashes, so blocks are alike in size. A record is 36 bytes: the key, its position as eight bytes,
+big-endian, and eight bytes that tell one body from another. Nothing is ever inserted in the
+middle of a table. After a start the tail is read back; a segment that was half written is
 written again under another number, and its keys are remembered twice, which does no harm.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from base.time import Micros
 from events.id_filter import IdFilter
-from events.seen import Earlier, Entry, id_hash
-from events.tables import SeenRow, SeenTailRow
+from events.seen import KEY_BYTES, Earlier, Entry, id_hash
+from events.tables import SeenBlockRow, SeenTailRow
 from events.tx import InsertSpec, Tx
 
 SEGMENT_KEYS = 16_384
-_SLICE = 256
-_TAIL = InsertSpec(SeenTailRow, columns=("key", "position", "digest", "at"))
-_SEGMENT = InsertSpec(SeenRow, columns=("segment", "key", "position", "digest", "at"))
+BLOCKS = 64
+"""In a segment; block `b` of segment `s` is row `64 s + b`."""
+RECORD = KEY_BYTES + 16
+_TAIL = InsertSpec(SeenTailRow, columns=("position", "at", "records"))
+_BLOCK = InsertSpec(SeenBlockRow, columns=("id", "newest", "records"), conflict="nothing")
 
 
 @dataclass(slots=True)
@@ -39,54 +46,58 @@ class _Closing:
     """A full tail on its way into a segment."""
 
     segment: int
-    known: dict[bytes, Entry]
-    order: list[bytes]
+    known: dict[bytes, bytes]
+    blocks: list[list[bytes]]
     last: int
     """The newest position in it: up to there the tail's rows go when all is written."""
+    newest: Micros
     written: int = 0
-    """How many are in the segment for certain."""
+    """How many blocks are in the segment for certain."""
     pending: int = 0
     """How many will be, if the open transaction is committed."""
-
-    @property
-    def done(self) -> bool:
-        return self.written == len(self.order)
 
 
 class SegmentedSeen:
     """Meets `Seen`. One writer, which tells it what became of each transaction."""
 
-    def __init__(self, segments: Sequence[int] = (), tail: Iterable[Entry] = ()) -> None:
+    def __init__(
+        self, segments: Sequence[int] = (), tail: Iterable[tuple[int, Micros, bytes]] = ()
+    ) -> None:
         """`segments` are those in the database, `tail` the rows of `seen_tail`."""
         self._filter = IdFilter(segments)
-        self._newest = max(segments, default=-1)
-        self._tail = {entry.key: entry for entry in tail}
-        self._fresh: dict[bytes, Entry] = {}
+        self._next = max(segments, default=-1) + 1
+        self._tail: dict[bytes, bytes] = {}
+        self._newest: Micros = 0
+        self._fresh: dict[bytes, bytes] = {}
         self._closing: _Closing | None = None
         self._doubtful = False
         """Nobody knows whether the last transaction was committed: the tail is read again."""
+        self._read(tail)
 
     async def take(self, tx: Tx, entries: Sequence[Entry]) -> dict[int, Earlier]:
         if self._doubtful:
-            await self._read_tail(tx)
+            await self._read_again(tx)
         duplicates: dict[int, Earlier] = {}
-        fresh, rows = self._fresh, []
-        recent = (self._tail, fresh, self._closing.known if self._closing else {})
+        tail, fresh = self._tail, self._fresh
+        closing = self._closing.known if self._closing else {}
+        rows = []
         for index, entry in enumerate(entries):
             key = entry.key
-            found = recent[0].get(key) or recent[1].get(key) or recent[2].get(key)
-            if found is not None:
-                duplicates[index] = Earlier(found.position, found.digest)
-            elif (older := self._filter.candidates(key)) and (
-                earlier := await _probe(tx, older, key)
-            ):
-                duplicates[index] = earlier
+            found = tail.get(key) or fresh.get(key) or closing.get(key)
+            if found is None and (older := self._filter.candidates(key)):
+                found = await _probe(tx, older, key)
+            if found is None:
+                record = key + entry.position.to_bytes(8, "big") + entry.digest
+                fresh[key] = record
+                rows.append(record)
             else:
-                fresh[key] = entry
-                rows.append(entry)
-        await tx.insert(_TAIL, rows)
-        if self._closing is not None or len(self._tail) >= SEGMENT_KEYS:
-            await self._seal(tx, max(_SLICE, 2 * len(rows)))
+                duplicates[index] = _earlier(found)
+        if rows:
+            last = entries[-1]
+            await tx.insert(_TAIL, [(last.position, last.at, b"".join(rows))])
+        if self._closing is not None or len(tail) >= SEGMENT_KEYS:
+            await self._seal(tx, 1 + len(rows) * 2 * BLOCKS // SEGMENT_KEYS)
+        self._newest = max(self._newest, entries[-1].at)
         return duplicates
 
     def settle(self, committed: bool | None) -> None:
@@ -96,81 +107,117 @@ class SegmentedSeen:
             self._tail |= self._fresh
             if closing is not None:
                 closing.written += closing.pending
-                if closing.done:
-                    self._filter.open(closing.segment)
-                    self._filter.complete(closing.segment)
-                    self._closing = None
+                if closing.written == BLOCKS:
+                    self._open(closing)
         if closing is not None:
             closing.pending = 0
         self._fresh.clear()
 
-    def segments(self, id_: str) -> list[int]:
-        return self._filter.candidates(id_hash(id_))
+    async def positions(self, session: AsyncSession, id_: str) -> list[int]:
+        start = id_hash(id_)
+        closing = self._closing.known if self._closing else {}
+        found = [r for known in (self._tail, closing) for k, r in known.items() if k[:12] == start]
+        rows = [_row(segment, start) for segment in self._filter.candidates(start)]
+        statement = select(SeenBlockRow.records).where(col(SeenBlockRow.id).in_(rows))
+        for records in (await session.exec(statement)) if rows else ():
+            found += [r for r in split(records) if r.startswith(start)]
+        return [_earlier(record).position for record in found]
 
     def to_load(self) -> list[int]:
         """Segments whose keys the filter does not have yet, newest first."""
         return self._filter.incomplete()
 
-    def load(self, segment: int, keys: Sequence[bytes]) -> None:
-        """Give the filter some keys of an older segment."""
-        self._filter.add(segment, keys)
+    def load(self, segment: int, records: bytes) -> None:
+        """Give the filter one block of an older segment."""
+        self._filter.add(segment, split(records))
 
     def loaded(self, segment: int) -> None:
-        """All keys of this segment were given."""
+        """All blocks of this segment were given."""
         self._filter.complete(segment)
 
-    async def expire(self, tx: Tx, cutoff: Micros, limit: int) -> int:
-        """Remove at most `limit` keys of the oldest segment, if all of it is from before."""
-        (oldest,) = (await tx.fetch("SELECT min(segment) FROM seen"))[0]
-        if oldest is None or (self._closing and oldest == self._closing.segment):
+    async def expire(self, tx: Tx, cutoff: Micros, limit: int) -> int:  # noqa: ARG002 - a segment is few rows
+        """Remove the oldest segment if all of it is from before; how many rows that were."""
+        oldest = await tx.fetch("SELECT id, newest FROM seen_block ORDER BY id LIMIT 1")
+        if not oldest or oldest[0][1] >= cutoff:
             return 0
-        newest_in_it = await tx.fetch("SELECT max(at) FROM seen WHERE segment = $1", oldest)
-        if newest_in_it[0][0] >= cutoff:
+        segment = oldest[0][0] // BLOCKS
+        if self._closing and segment == self._closing.segment:
             return 0
-        removed = await tx.execute(
-            'DELETE FROM seen WHERE segment = $1 AND "key" IN '
-            '(SELECT "key" FROM seen WHERE segment = $1 LIMIT $2)',
-            oldest,
-            limit,
-        )
-        if not await tx.fetch("SELECT 1 FROM seen WHERE segment = $1 LIMIT 1", oldest):
-            self._filter.drop(oldest)
+        removed = await tx.execute("DELETE FROM seen_block WHERE id < $1", (segment + 1) * BLOCKS)
+        self._filter.drop(segment)
         return removed
 
-    async def _read_tail(self, tx: Tx) -> None:
-        rows = await tx.fetch('SELECT "key", position, digest, at FROM seen_tail')
-        if self._closing is not None:  # written again under another number, as after a start
-            self._filter.open(self._closing.segment)
-            self._closing = None
-        self._tail = {row[0]: Entry(*row) for row in rows}
-        self._doubtful = False
-
-    async def _seal(self, tx: Tx, limit: int) -> None:
-        """Write the next keys of the closing tail, at the end of which its rows are dropped."""
+    async def _seal(self, tx: Tx, count: int) -> None:
+        """Write the next blocks of the closing tail; with the last its rows are dropped."""
         closing = self._closing or self._close()
         start = closing.written + closing.pending
-        keys = closing.order[start : start + limit]
-        closing.pending += len(keys)
-        self._filter.add(closing.segment, keys)
-        rows = [(closing.segment, *closing.known[key]) for key in keys]
-        await tx.insert(_SEGMENT, rows)
-        if start + len(keys) == len(closing.order):
+        end = min(start + count, BLOCKS)
+        first = closing.segment * BLOCKS
+        blocks = closing.blocks[start:end]
+        rows = [
+            (first + start + n, closing.newest, b"".join(block)) for n, block in enumerate(blocks)
+        ]
+        await tx.insert(_BLOCK, rows)
+        for block in blocks:
+            self._filter.add(closing.segment, block)
+        closing.pending += len(blocks)
+        if end == BLOCKS and blocks:
             await tx.execute("DELETE FROM seen_tail WHERE position <= $1", closing.last)
 
     def _close(self) -> _Closing:
-        """Begin a new tail; the full one is sorted, to be written."""
+        """Begin a new tail; the full one is parted into blocks, to be written."""
         known, self._tail = self._tail, {}
-        self._newest += 1
-        last = max(entry.position for entry in known.values())
-        self._closing = _Closing(self._newest, known, sorted(known), last)
+        blocks: list[list[bytes]] = [[] for _ in range(BLOCKS)]
+        for record in known.values():
+            blocks[record[0] >> 2].append(record)
+        last = max(_earlier(record).position for record in known.values())
+        self._closing = _Closing(self._next, known, blocks, last, self._newest)
+        self._next += 1
         return self._closing
 
+    def _open(self, closing: _Closing) -> None:
+        """All of it is in the table: from now on it is found there."""
+        self._filter.open(closing.segment)
+        self._filter.complete(closing.segment)
+        self._closing = None
 
-async def _probe(tx: Tx, segments: Sequence[int], key: bytes) -> Earlier | None:
+    async def _read_again(self, tx: Tx) -> None:
+        rows = await tx.fetch("SELECT position, at, records FROM seen_tail")
+        if self._closing is not None:  # written again under another number, as after a start
+            self._filter.open(self._closing.segment)
+            self._closing = None
+        self._tail = {}
+        self._read(rows)
+        self._doubtful = False
+
+    def _read(self, rows: Iterable[tuple[int, Micros, bytes]]) -> None:
+        for _, at, records in rows:
+            self._tail |= {record[:KEY_BYTES]: record for record in split(records)}
+            self._newest = max(self._newest, at)
+
+
+def split(records: bytes) -> Iterator[bytes]:
+    """The records of a row, one by one."""
+    return (records[n : n + RECORD] for n in range(0, len(records), RECORD))
+
+
+def _row(segment: int, key: bytes) -> int:
+    return segment * BLOCKS + (key[0] >> 2)
+
+
+def _earlier(record: bytes) -> Earlier:
+    position = int.from_bytes(record[KEY_BYTES : KEY_BYTES + 8], "big")
+    return Earlier(position, record[KEY_BYTES + 8 :])
+
+
+async def _probe(tx: Tx, segments: Sequence[int], key: bytes) -> bytes | None:
+    """The record of a key, if one of these segments has it."""
     for segment in segments:
-        rows = await tx.fetch(
-            'SELECT position, digest FROM seen WHERE segment = $1 AND "key" = $2', segment, key
-        )
-        if rows:
-            return Earlier(*rows[0])
+        rows = await tx.fetch("SELECT records FROM seen_block WHERE id = $1", _row(segment, key))
+        for (records,) in rows:
+            start = records.find(key)
+            while start >= 0:
+                if start % RECORD == 0:
+                    return bytes(records[start : start + RECORD])
+                start = records.find(key, start + 1)
     return None

@@ -7,20 +7,13 @@ from typing import Any
 from sqlalchemy import text
 
 from base.database import Database
-from events.seen import Entry, PlainSeen
-from events.segmented_seen import SegmentedSeen
+from events.seen import PlainSeen
+from events.segmented_seen import BLOCKS, SegmentedSeen
 from events.sqlite import SqliteWriter
 from events.writer import Writer
 
-_SEGMENTS = text("""
-WITH RECURSIVE s(n) AS (
-  SELECT min(segment) FROM seen
-  UNION ALL
-  SELECT (SELECT min(segment) FROM seen WHERE segment > s.n) FROM s WHERE s.n IS NOT NULL
-)
-SELECT n FROM s WHERE n IS NOT NULL ORDER BY n
-""")
-_TAIL = text('SELECT "key", position, digest, at FROM seen_tail')
+_BLOCKS = text("SELECT id FROM seen_block ORDER BY id")
+_TAIL = text("SELECT position, at, records FROM seen_tail")
 
 
 def open_writer(database: Database) -> Writer:
@@ -39,6 +32,6 @@ async def open_seen(database: Database) -> PlainSeen | SegmentedSeen:
         return PlainSeen()
     async with database.reader() as session:
         connection: Any = await session.connection()
-        segments = [row[0] for row in await connection.execute(_SEGMENTS)]
-        tail = [Entry(*row) for row in await connection.execute(_TAIL)]
-    return SegmentedSeen(segments, tail)
+        blocks = [row[0] for row in await connection.execute(_BLOCKS)]
+        tail = [tuple(row) for row in await connection.execute(_TAIL)]
+    return SegmentedSeen(sorted({block // BLOCKS for block in blocks}), tail)

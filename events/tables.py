@@ -46,20 +46,12 @@ class EventRow(SQLModel, table=True):
 
 
 class SeenRow(SQLModel, table=True):
-    """Which events were taken: the memory of deduplication, and the way from an id to its event.
-
-    On SQLite they are written a sorted `segment` at a time (see `segmented_seen.py`); on
-    PostgreSQL it is always 0.
-    """
+    """Which events were taken, on PostgreSQL: the memory of deduplication (see `seen.py`)."""
 
     __tablename__ = "seen"
-    __table_args__ = (
-        # Segments expire whole on SQLite; PostgreSQL finds the old rows by their place on disk.
-        Index("seen_at", "at", postgresql_using="brin").ddl_if(dialect="postgresql"),
-        {"sqlite_with_rowid": False},
-    )
+    # Old rows are found by their place on disk, and seldom.
+    __table_args__ = (Index("seen_at", "at", postgresql_using="brin"),)
 
-    segment: int = Field(primary_key=True)
     key: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
     position: int = Field(sa_column=big())
     digest: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
@@ -67,14 +59,25 @@ class SeenRow(SQLModel, table=True):
 
 
 class SeenTailRow(SQLModel, table=True):
-    """The newest of them on SQLite, in the order of the log; see `segmented_seen.py`."""
+    """The newest of them on SQLite, in the order of the log (see `segmented_seen.py`)."""
 
     __tablename__ = "seen_tail"
 
     position: int = Field(sa_column=big(primary_key=True))
-    key: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
-    digest: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    """That of the last event in the row."""
     at: int = Field(sa_column=big())
+    records: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class SeenBlockRow(SQLModel, table=True):
+    """The older ones on SQLite, in segments of 64 blocks (see `segmented_seen.py`)."""
+
+    __tablename__ = "seen_block"
+
+    id: int = Field(sa_column=big(primary_key=True))
+    newest: int = Field(sa_column=big())
+    """When the newest of its segment was taken."""
+    records: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
 class PendingRow(SQLModel, table=True):
