@@ -7,11 +7,9 @@ everything and against aiosqlite this is the fastest that stays in one process.
 
 from __future__ import annotations
 
-import asyncio
 import re
 import sqlite3
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +17,7 @@ from typing import Any, Final
 import orjson
 
 from base.time import Micros
+from events.disk_thread import DiskThread
 from events.tx import Dialect, InsertSpec, ListOf
 from events.writer import Fault
 
@@ -75,7 +74,7 @@ class SqliteWriter:
     def __init__(self, path: Path) -> None:
         self._path: Final = path
         self._connection: sqlite3.Connection | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
+        self._disk = DiskThread()
 
     async def open(self) -> None:
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
@@ -89,8 +88,8 @@ class SqliteWriter:
     async def close(self) -> None:
         if self._connection is not None:
             connection, self._connection = self._connection, None
-            await asyncio.get_running_loop().run_in_executor(self._thread, connection.close)
-        self._thread.shutdown(wait=False)
+            await self._disk.run(connection.close)
+        self._disk.stop()
 
     async def begin(self, now: Micros) -> SqliteTx:
         connection = self._open_connection
@@ -98,8 +97,7 @@ class SqliteWriter:
         return SqliteTx(connection, now)
 
     async def commit(self) -> None:
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._thread, self._open_connection.commit)
+        await self._disk.run(self._open_connection.commit)
 
     async def rollback(self) -> None:
         if self._connection is not None and self._connection.in_transaction:
