@@ -170,7 +170,7 @@ class SegmentedSeen:
         blocks: list[list[bytes]] = [[] for _ in range(BLOCKS)]
         for record in known.values():
             blocks[record[0] >> 2].append(record)
-        last = max(_earlier(record).position for record in known.values())
+        last = _earlier(record).position  # they are in the order of the log
         self._closing = _Closing(self._next, known, blocks, last, self._newest)
         self._next += 1
         return self._closing
