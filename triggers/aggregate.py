@@ -8,9 +8,9 @@
       below: 0.95
       per: data.flow
 
-The span ends at the newest event time seen, or where a timer moved it on: the timer rings
-when a value that leaves may turn the verdict. Too few values (`at_least`) are not judged,
-which clears a condition that held.
+The span ends at the newest event time seen, or where a timer last turned the verdict if that
+is later: the timer rings when a value that leaves may turn it. Too few values (`at_least`)
+are not judged, which clears a condition that held.
 
 Bounded by the rate of matches: all values in the span are members, for the p95 may need any
 of them. One match costs one pass over them.
@@ -31,6 +31,7 @@ from triggers.listening import Listening
 from triggers.selector import Failure
 from triggers.window import (
     Fired,
+    Member,
     Note,
     Occurrence,
     Ref,
@@ -42,6 +43,16 @@ from triggers.window import (
     WindowState,
     taken,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """What the values of these members say, and when it is due again if no more come."""
+
+    members: tuple[Member, ...]
+    figure: float | None
+    holds: bool
+    due: Micros | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,44 +88,51 @@ class Aggregate:
     def advance(self, state: WindowState, told: Told, now: Micros) -> Step:
         del now  # windows go by event time
         if isinstance(told, Tick):
-            if state.due != told.due:
-                return Step(state)
-            # Events come before timers: what is at this instant has been counted, and goes.
-            return self._judged(replace(state, clock=told.due + 1), told.position, told.due, None)
+            return self._left(state, told)
         coming = admitted(state, told, self.lateness)
-        if not coming.occurrences or coming.newest is None:
-            return Step(replace(state, newest=coming.newest), notes=coming.notes)
+        state = replace(state, newest=coming.newest)
+        if not coming.occurrences:
+            return Step(state, notes=coming.notes)
         one = coming.occurrences[0]
-        clock = max(coming.newest, state.clock or coming.newest)
         members, note = state.members, self._wrong(one)
         if note is None:
             _, members = inserted(members, one.member(one.value))
-        state = replace(state, newest=coming.newest, clock=clock, members=members)
-        step = self._judged(state, one.position, None, Ref(one.time, one.position))
+        end = max(coming.newest or one.time, state.clock or one.time)
+        verdict = self._judged(not_before(members, end - self.over))
+        event = Ref(one.time, one.position)
+        step = self._turned(state, verdict, one.position, event.time, event)
         return replace(step, notes=coming.notes if note is None else (*coming.notes, note))
 
-    def _judged(
-        self, state: WindowState, position: int, due: Micros | None, event: Ref | None
-    ) -> Step:
-        """What the values that are left say; `due` is the timer's, or `event` what came."""
-        members = not_before(state.members, (state.clock or 0) - self.over)
+    def _left(self, state: WindowState, tick: Tick) -> Step:
+        """Events come before timers: what is as old as the span was counted, and goes."""
+        if state.due != tick.due:
+            return Step(state)
+        verdict = self._judged(not_before(state.members, tick.due + 1 - self.over))
+        if verdict.holds == state.holds:
+            return Step(replace(state, due=verdict.due))
+        state = replace(state, clock=tick.due + 1)
+        return self._turned(state, verdict, tick.position, tick.due, None)
+
+    def _judged(self, members: tuple[Member, ...]) -> _Verdict:
         values = [member.value for member in members if member.value is not None]
         number = figure(self.function, values) if len(values) >= self.at_least else None
         holds = number is not None and self.bound.is_beyond(number)
         rings = self._rings(values, holds)
-        after = replace(
-            state,
-            holds=holds,
-            members=members,
-            due=None if rings is None else members[rings - 1].time + self.over,
-        )
-        if holds and not state.holds:
-            fired = Fired(due or members[-1].time, position, taken(members), len(members), number)
-            return Step(after, fired)
-        if state.holds and not holds:
-            resolved = Resolved(event.time if event else due or 0, position, event, number)
-            return Step(after, resolved=resolved)
-        return Step(after)
+        due = None if rings is None else members[rings - 1].time + self.over
+        return _Verdict(members, number, holds, due)
+
+    def _turned(
+        self, state: WindowState, verdict: _Verdict, position: int, time: Micros, event: Ref | None
+    ) -> Step:
+        """The window as it was judged, and what that means after what it was before."""
+        members = verdict.members
+        after = replace(state, holds=verdict.holds, members=members, due=verdict.due)
+        if verdict.holds == state.holds:
+            return Step(after)
+        if not verdict.holds:
+            return Step(after, resolved=Resolved(time, position, event, verdict.figure))
+        latest = time if event is None else members[-1].time
+        return Step(after, Fired(latest, position, taken(members), len(members), verdict.figure))
 
     def _rings(self, values: list[Value], holds: bool) -> int | None:
         """After how many of the oldest values the verdict is due again."""

@@ -26,19 +26,23 @@ class Admitted:
 def admitted(
     state: WindowState, told: Sequence[Occurrence | Released], allowed: Micros
 ) -> Admitted:
-    """One that holds always counts, and moves nothing: it is there now, since whenever it is."""
-    newest = state.newest
-    counting, notes = [], []
+    """All of one entry of the log are measured against what was seen before it.
+
+    One that holds always counts, and moves nothing: it is there now, since whenever it is.
+    """
+    before = newest = state.newest
+    counting = []
+    notes: tuple[Note, ...] = ()
     for one in told:
         if isinstance(one, Released):
             continue
-        if one.holds or newest is None or one.time >= newest - allowed:
+        if one.holds or before is None or one.time >= before - allowed:
             counting.append(one)
         else:
-            notes.append(_too_late(one, newest, allowed))
+            notes = (_too_late(one, before, allowed),)
         if not one.holds and (newest is None or one.time > newest):
             newest = one.time
-    return Admitted(newest, tuple(counting), tuple(notes))
+    return Admitted(newest, tuple(counting), notes)
 
 
 def inserted(members: tuple[Member, ...], member: Member) -> tuple[int, tuple[Member, ...]]:
