@@ -109,7 +109,12 @@ def _path(item: Any, place: str) -> str:
     head = item.split(".", 1)[0]
     if not head.isalnum():
         raise _wrong(f"no event has an attribute `{head}`", place)
-    check_attributes(f"event.{head}", place)
+    try:
+        check_attributes(f"event.{head}", place)
+    except ConfigurationError as error:
+        error.message = error.message.split("\n", 1)[0]  # without the caret of an expression
+        error.hint = error.hint and error.hint.split("? ", 1)[0].rstrip("?") + "?"
+        raise
     if head in ATTRIBUTES - {"data"} and head != item:
         raise _wrong(f"`{head}` is no map: nothing lies below it", place)
     return item
