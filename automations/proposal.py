@@ -6,7 +6,7 @@ work are left in the fields of the application.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,8 @@ class Proposal:
     problems: Sequence[Problem] = ()
     prune: bool = False
     """Whether that is all it has: then what it brought before, and does not now, is deleted."""
+    check: Callable[[Mapping[str, Saved]], None] = lambda _saved: None
+    """Asked with all there is, in the transaction that is to apply it; raises to refuse."""
 
 
 @dataclass(slots=True)
@@ -59,6 +61,8 @@ class Application:
         """Rules whose windows mean nothing any more: they wait for something else, or are gone."""
 
     async def run(self) -> None:
+        """Raises what the proposal's check raises."""
+        self._proposal.check(self._saved)
         for rule, brought in self._proposal.rules:
             await self._upsert(rule, brought)
             self._kept.add(rule.name)

@@ -12,7 +12,9 @@ from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from automations.tables import ActionRow, AutomationRow, FiringRow
+from base.ids import earliest_id
 from base.time import Micros
+from events.event import Event
 
 Status = Literal["active", "paused", "disabled", "invalid"]
 
@@ -178,6 +180,24 @@ async def firings(
 async def firings_of(session: AsyncSession, ids: Sequence[str]) -> list[RecordedFiring]:
     """Those of these ids, as far as they exist, by id."""
     statement = select(FiringRow).where(col(FiringRow.id).in_(ids)).order_by(col(FiringRow.id))
+    return await _with_actions(session, (await session.exec(statement)).all())
+
+
+async def firings_on(session: AsyncSession, event: Event) -> list[RecordedFiring]:
+    """Those that this event completed when it came in, by id; at most 1,000.
+
+    Firings carry that instant in their ids, which is how they are found.
+    """
+    statement = (
+        select(FiringRow)
+        .where(
+            col(FiringRow.id) >= earliest_id(event.received),
+            col(FiringRow.id) < earliest_id(event.received + 1_000),
+            col(FiringRow.events).contains(orjson.dumps(event.id).decode(), autoescape=True),
+        )
+        .order_by(col(FiringRow.id))
+        .limit(1_000)
+    )
     return await _with_actions(session, (await session.exec(statement)).all())
 
 

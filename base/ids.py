@@ -41,3 +41,8 @@ def derived_id(instant: Micros, *cause: str) -> str:
     """
     digest = blake2b("\x1f".join(cause).encode(), digest_size=10).digest()
     return _uuid7(instant, int.from_bytes(digest, "big"))
+
+
+def earliest_id(instant: Micros) -> str:
+    """Sorts before all ids of this millisecond, and behind all that are earlier."""
+    return _uuid7(instant, 0)

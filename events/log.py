@@ -78,7 +78,7 @@ async def pending(tx: Tx, limit: int) -> list[Stored]:
         "ORDER BY p.position LIMIT $1",
         limit,
     )
-    return [_stored(row) for row in rows]
+    return [stored(row) for row in rows]
 
 
 async def at(tx: Tx, positions: Sequence[int]) -> list[Stored]:
@@ -88,7 +88,7 @@ async def at(tx: Tx, positions: Sequence[int]) -> list[Stored]:
         " ORDER BY e.position",
         list(positions),
     )
-    return [_stored(row) for row in rows]
+    return [stored(row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ async def find(session: AsyncSession, query: Query, seen: Seen | None = None) ->
         statement = statement.where(beyond)
     statement = statement.order_by(position if query.order == "asc" else position.desc())
     rows = await session.exec(statement.limit(min(query.limit, MAX_PAGE)))
-    return [_stored(row) for row in rows]
+    return [stored(row) for row in rows]
 
 
 async def by_id(session: AsyncSession, seen: Seen, id_: str) -> Stored | None:
@@ -142,7 +142,7 @@ async def by_id(session: AsyncSession, seen: Seen, id_: str) -> Stored | None:
         .limit(1)
     )
     row = (await session.exec(statement)).first()
-    return _stored(row) if row else None
+    return stored(row) if row else None
 
 
 async def chain(session: AsyncSession, seen: Seen, correlationid: str) -> list[Stored]:
@@ -189,7 +189,8 @@ def _matching(statement: Select[Any], column: Any, glob: str, *, sqlite: bool) -
     return statement.where(column.op("GLOB")(glob.replace("[", "[[]")))
 
 
-def _stored(row: Sequence[Any]) -> Stored:
+def stored(row: Sequence[Any]) -> Stored:
+    """The event of a row with all columns, in their order."""
     (
         position,
         id_,

@@ -47,18 +47,22 @@ from events.store import open_seen, open_writer
 from events.webhooks.hook import Surroundings
 from events.webhooks.source import SUFFIXES
 from server.api.automations import AutomationsApi
+from server.api.backtest import BacktestApi
 from server.api.dead import DeadApi
 from server.api.events import EventsApi
+from server.api.explain import ExplainApi
 from server.api.flows import FlowsApi
 from server.api.health import Check, HealthApi
 from server.api.hooks import HooksApi
 from server.api.openapi import OpenApi
+from server.api.plan import PlanApi
 from server.api.runs import RunsApi
 from server.api.stream import StreamApi
 from server.api.webhooks import WebhooksApi
 from server.api.workers import WorkersApi
 from server.body import Bodies
 from server.counting import count_journal, count_stored, count_turns
+from server.drafts import Laboratory
 from server.gate import Gate
 from server.hooks import Hooks
 from server.http import Http
@@ -279,6 +283,7 @@ def _routes(
     yield from AutomationsApi(
         database, floors.rulebook, floors.occasions, lookup, page=page
     ).routes()
+    yield from _laboratory(floors, lookup)
     yield from FlowsApi(database, floors.engine.control, page=page).routes()
     yield from RunsApi(database, floors.engine.control, page=page).routes()
     yield from WorkersApi(database).routes()
@@ -287,6 +292,15 @@ def _routes(
     yield from hooks_api.routes()
     yield from WebhooksApi(floors.hooks, database, url, page=page).routes()
     yield from HealthApi(metrics, _checks(floors)).routes()
+
+
+def _laboratory(floors: Floors, lookup: Lookup) -> Iterator[Route]:
+    """What is asked of rules: why they did what they did, and what drafts of them would do."""
+    database, rules, variables = floors.database, floors.rules, floors.settings.vars
+    laboratory = Laboratory()
+    yield from ExplainApi(database, rules, lookup).routes()
+    yield from BacktestApi(database, rules, laboratory, variables=variables).routes()
+    yield from PlanApi(database, rules, floors.rulebook, laboratory, variables=variables).routes()
 
 
 def _checks(floors: Floors) -> dict[str, Check]:

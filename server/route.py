@@ -63,9 +63,13 @@ class Call:
     query: dict[str, Any] = field(default_factory=dict)
     """The query parameters that were given, parsed."""
 
-    async def form(self, model: type[_Model]) -> _Model:
-        """The JSON body as this model; no body at all is an empty object."""
-        raw = await self.bodies.read(self.request)
+    async def form(self, model: type[_Model], *, limit: int | None = None) -> _Model:
+        """The JSON body as this model; no body at all is an empty object.
+
+        `limit` in bytes stands in for the server's own.
+        """
+        limit = limit or self.bodies.limit
+        raw = await self.bodies.read(self.request, limit=limit)
         if not raw:
             return _checked(model, {})
         kind = parse_content_type(self.request.headers.get("Content-Type"))
@@ -73,7 +77,7 @@ class Call:
             raise UnsupportedMediaError(
                 f"{kind.media[:60]!r} is not taken here", hint=f"send {JSON}"
             )
-        return _checked(model, strict_json.loads(kind.utf8(raw), max_bytes=self.bodies.limit))
+        return _checked(model, strict_json.loads(kind.utf8(raw), max_bytes=limit))
 
 
 def reply(value: Any, status: int = 200) -> web.Response:

@@ -141,6 +141,96 @@ _ACTION: Final = _object(
     error=NAME,
 )
 
+_FIRING: Final = _object(
+    "id automation at outcome events actions",
+    id=TEXT,
+    automation=TEXT,
+    revision=COUNT,
+    trigger=COUNT,
+    key=ANY,
+    at=TIME,
+    count=COUNT,
+    events=TEXTS,
+    outcome=_one_of("acted", "shadow", "suppressed", "looped"),
+    reason=NAME,
+    occasion=NAME,
+    actions={"type": "array", "items": {"$ref": "#/components/schemas/Action"}},
+)
+
+_EXPLAINED_FIRING: Final = {
+    "anyOf": [
+        {"type": "null"},
+        {
+            "allOf": [
+                {"$ref": "#/components/schemas/Firing"},
+                _object(
+                    runs={
+                        "type": "array",
+                        "items": _object("id flow state", id=TEXT, flow=TEXT, state=TEXT),
+                    }
+                ),
+            ]
+        },
+    ]
+}
+
+_VERDICT: Final = _object(
+    "automation trigger guards conditions firing",
+    automation=TEXT,
+    trigger=COUNT,
+    file=NAME,
+    line={"type": ["integer", "null"]},
+    guards={
+        "type": "array",
+        "items": _one_of("paused", "disabled", "shadow", "too_deep"),
+        "description": "what keeps the rule from acting on a match",
+    },
+    changed_since={**FLAG, "description": "the rule was another when the event came in"},
+    no_answer={**NAME, "description": "the code of a `where` that could not be decided"},
+    conditions={
+        "type": "array",
+        "items": _object(
+            "path wanted actual", path=TEXT, wanted=ANY, actual=ANY, missing=FLAG, note=TEXT
+        ),
+        "description": "what the event does not meet; none where it matches",
+    },
+    firing=_EXPLAINED_FIRING,
+)
+
+_TALLY: Final = {
+    "type": ["object", "null"],
+    "properties": {
+        "automation": TEXT,
+        "fired": COUNT,
+        "resolved": COUNT,
+        "suppressed": COUNT,
+        "looped": COUNT,
+        "errors": {**COUNT, "description": "conditions without an answer"},
+        "last_error": NAME,
+        "first": WHEN,
+        "last": WHEN,
+        "stopped": {**WHEN, "description": "when its breaker would have paused it"},
+        "missed": {**COUNT, "description": "firings after that"},
+    },
+    "description": "what the rule would have done over these events",
+}
+
+_CHANGE: Final = _object(
+    "automation change fields resets conflict",
+    automation=TEXT,
+    change=_one_of("created", "updated", "deleted", "unchanged"),
+    file=NAME,
+    line={"type": ["integer", "null"]},
+    fields={
+        "type": "array",
+        "items": _object("path old new", path=TEXT, old=ANY, new=ANY, added=FLAG, removed=FLAG),
+    },
+    resets={**FLAG, "description": "what the rule's windows hold is lost"},
+    conflict={**NAME, "description": "the file of the project directory that the rule belongs to"},
+    before=_TALLY,
+    after=_TALLY,
+)
+
 SHAPES: Final[Mapping[str, Schema]] = {
     "Problem": _PROBLEM,
     "CloudEvent": _EVENT,
@@ -183,22 +273,47 @@ SHAPES: Final[Mapping[str, Schema]] = {
     },
     "Action": _ACTION,
     "ActionList": _list("Action"),
-    "Firing": _object(
-        "id automation at outcome events actions",
-        id=TEXT,
-        automation=TEXT,
-        revision=COUNT,
-        trigger=COUNT,
-        key=ANY,
-        at=TIME,
-        count=COUNT,
-        events=TEXTS,
-        outcome=_one_of("acted", "shadow", "suppressed", "looped"),
-        reason=NAME,
-        occasion=NAME,
-        actions={"type": "array", "items": {"$ref": "#/components/schemas/Action"}},
-    ),
+    "Firing": _FIRING,
     "FiringList": _list("Firing"),
+    "Explanation": _object(
+        "event rules matched missed more_missed other_types other_firings",
+        event=_object(
+            "id type source position",
+            id=TEXT,
+            type=TEXT,
+            source=TEXT,
+            subject=NAME,
+            time=TIME,
+            received=TIME,
+            position=COUNT,
+            depth=COUNT,
+        ),
+        rules={**COUNT, "description": "how many were asked"},
+        matched={"type": "array", "items": _VERDICT},
+        missed={"type": "array", "items": _VERDICT, "description": "the closest first"},
+        more_missed=COUNT,
+        other_types={**COUNT, "description": "rules that do not listen to this type"},
+        other_firings={
+            "type": "array",
+            "items": _EXPLAINED_FIRING,
+            "description": "by replay, by hand, or by rules that have changed since",
+        },
+    ),
+    "Plan": _object(
+        "base since events changes problems",
+        base={**TEXT, "description": "what the plan rests on; give it to apply"},
+        since=TIME,
+        events={**COUNT, "description": "over how many events old and new were compared"},
+        changes={"type": "array", "items": _CHANGE},
+        problems={"type": "array", "items": MAP},
+    ),
+    "Applied": _object(
+        "created updated deleted unchanged",
+        created=TEXTS,
+        updated=TEXTS,
+        deleted=TEXTS,
+        unchanged=TEXTS,
+    ),
     "Fired": _object(
         "firing runs actions",
         firing=TEXT,

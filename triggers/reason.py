@@ -1,4 +1,4 @@
-"""Why an event was not selected: the first thing asked of it that it does not meet."""
+"""Why an event was not selected: the things asked of it that it does not meet."""
 
 from __future__ import annotations
 
@@ -37,19 +37,27 @@ class Reason:
 
 
 def explain(selector: Selector, root: Mapping[str, Any]) -> Reason | None:
-    """The first failing condition, or None for an event that is selected (`where` aside).
+    """The first failing condition, or None for an event that is selected (`where` aside)."""
+    return next(iter(reasons(selector, root)), None)
 
-    Of alternatives (`$or`), the one that the event came closest to is explained.
+
+def reasons(selector: Selector, root: Mapping[str, Any]) -> tuple[Reason, ...]:
+    """All failing conditions; none for an event that is selected (`where` aside).
+
+    For an event of a type that is not listened to it is the type alone. Of alternatives (`$or`),
+    the one that the event came closest to is explained.
     """
     if not selector.reaches(root["type"]):
         own = root["type"].startswith(OWN)
         wanted = [glob.text for glob in selector.types]
-        return Reason("type", wanted, root["type"], note=OWN_EVENTS if own else None)
+        return (Reason("type", wanted, root["type"], note=OWN_EVENTS if own else None),)
     if any(compile_branch(branch)(root) for branch in selector.branches):
-        return None
+        return ()
     failing = [(branch, _failing(branch, root)) for branch in selector.branches]
     branch, leaves = min(failing, key=lambda tried: len(tried[1]))
-    return _leaf_reason(*leaves[0], root) if leaves else _joint_reason(branch, root)
+    if not leaves:
+        return (_joint_reason(branch, root),)
+    return tuple(_leaf_reason(*leaf, root) for leaf in leaves)
 
 
 def _failing(branch: Branch, root: Mapping[str, Any]) -> list[tuple[Path, tuple[Group, ...]]]:

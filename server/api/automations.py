@@ -134,7 +134,7 @@ class AutomationsApi:
         if not found and after is None:
             await self._automation(name)
         following = seal(_FIRINGS, found[-1].id) if len(found) == limit else None
-        return reply({"items": [_firing(one) for one in found], "next": following})
+        return reply({"items": [shown_firing(one) for one in found], "next": following})
 
     async def pause(self, call: Call) -> web.Response:
         await self._rulebook.pause(call.values["name"])
@@ -226,7 +226,7 @@ def _problem(problem: Any) -> dict[str, Any]:
     return {**problem, "place": place}
 
 
-def _firing(one: RecordedFiring) -> dict[str, Any]:
+def shown_firing(one: RecordedFiring) -> dict[str, Any]:
     return {
         "id": one.id,
         "automation": one.automation,

@@ -26,6 +26,7 @@ TIMEOUT: Final = 30.0
 """Seconds without a byte after which the server counts as gone."""
 
 JSON: Final = "application/json"
+NDJSON: Final = "application/x-ndjson"
 
 
 class CommandError(Exception):
@@ -98,6 +99,19 @@ class Client:
                     yield line.decode("utf-8", "replace").rstrip("\r\n")
         except (OSError, HTTPException) as error:
             raise self._unreachable(error) from None
+
+    def told(self, path: str, body: object) -> Iterator[dict[str, Any]]:
+        """The lines of JSON that the server answers to this with, as they come."""
+        data = json.dumps(body, ensure_ascii=False).encode()
+        response = self._send("POST", path, data, {"Content-Type": JSON, "Accept": NDJSON})
+        try:
+            with response:
+                for line in response:
+                    yield json.loads(line)
+        except (OSError, HTTPException) as error:
+            raise self._unreachable(error) from None
+        except ValueError:
+            raise self._stranger() from None
 
     def _answer(
         self,

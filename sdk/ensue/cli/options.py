@@ -51,13 +51,18 @@ def common_options(decorated: Callable[..., Any]) -> Callable[..., Any]:
     return decorated
 
 
-def client_command(name: str, **attributes: Any) -> Callable[[Callable[..., None]], click.Command]:
-    """A client command: as click's, with the common options and a `Session` in front."""
+def client_command(
+    name: str, **attributes: Any
+) -> Callable[[Callable[..., int | None]], click.Command]:
+    """A client command: as click's, with the common options and a `Session` in front.
 
-    def make(body: Callable[..., None]) -> click.Command:
+    What it returns is the exit code; None is 0.
+    """
+
+    def make(body: Callable[..., int | None]) -> click.Command:
         @wraps(body)
-        def invoked(**given: Any) -> None:
-            body(_session(given), **given)
+        def invoked(**given: Any) -> int | None:
+            return body(_session(given), **given)
 
         params = getattr(body, "__click_params__", [])
         invoked.__click_params__ = params  # type: ignore[attr-defined]  # as click keeps them

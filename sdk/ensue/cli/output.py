@@ -75,8 +75,9 @@ class Output:
         sys.stdout.write(text + "\n")
 
     def say(self, *parts: str | Text) -> None:
-        """A line of a result."""
-        self.out.print(Text(" ").join(cell(part) for part in parts), soft_wrap=True)
+        """A line of a result; of its parts those that are empty are left out."""
+        told = [text for part in parts if (text := cell(part))]
+        self.out.print(Text(" ").join(told), soft_wrap=True)
 
     def note(self, *parts: str | Text) -> None:
         """Something beside the result."""

@@ -1,0 +1,199 @@
+"""Rules beside the service: what they would do with events, without doing any of it.
+
+Everything that decides is what decides in the live service: the index and `where` say who is
+concerned, triggers remember and fire, depth and breaker hold back, actions render themselves.
+The clock is the log: an event is taken at the instant at which it came in, and a timer rings
+before the next event behind it. What actions would have sent is not fed back: whatever really
+came of the events stands in the log behind them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from automations.comparison import Deed
+from automations.deed import deed
+from automations.firing import Firing
+from automations.rule import Rule
+from automations.ruleset import Ruleset
+from base.time import SECOND, Micros
+from events.event import Event, Stored
+from events.tx import Tx
+from triggers.evaluator import TriggerEvaluator
+from triggers.listener import Listener
+from triggers.memory import MemoryWindows
+from triggers.sink import Fired, Outcome, Resolved, Trouble
+
+MINUTE: Final[Micros] = 60 * SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """A firing as it would have been recorded. Of what was held back, `reason` says why.
+
+    Of what is `resolved`, it is the id of the firing that is cleared.
+    """
+
+    rule: Rule
+    firing: Firing
+    outcome: Literal["acted", "suppressed", "looped", "resolved"]
+    reason: str | None = None
+    acts: bool = True
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a rule came to. `errors` are conditions without an answer, and what did not count."""
+
+    fired: int = 0
+    suppressed: int = 0
+    looped: int = 0
+    resolved: int = 0
+    errors: int = 0
+    last_error: str | None = None
+    first: Micros | None = None
+    last: Micros | None = None
+    """When it fired first and last, whether it would have acted or not."""
+    stopped: Micros | None = None
+    """When its breaker paused it; from then on it would have waited for a person."""
+    missed: int = 0
+    """How often it would have fired since."""
+    recent: deque[Micros] = field(default_factory=deque)
+
+
+class Simulation:
+    """Some rules over some events, taken in the order of the log.
+
+    Whether a rule is enabled or in shadow does not matter. `bounds` knows the service's bounds
+    for rules that name none of their own; `variables` are the settings' `vars`. Windows are
+    empty at the beginning.
+    """
+
+    def __init__(
+        self, rules: Iterable[Rule], bounds: Ruleset, variables: Mapping[str, Any]
+    ) -> None:
+        self._bounds = bounds
+        self._variables = dict(variables)
+        self._rules = {rule.name: rule for rule in rules}
+        self._evaluator = TriggerEvaluator(_NoSink())
+        self._evaluator.change(
+            (),
+            [
+                Listener(rule.name, number, trigger, bounds.max_depth(rule))
+                for rule in self._rules.values()
+                for number, trigger in enumerate(rule.triggers)
+            ],
+        )
+        self._windows = MemoryWindows()
+        self._acted: set[str] = set()
+        self._position = 0
+        self.tallies = {name: Tally() for name in self._rules}
+
+    def wants(self, event_type: str) -> bool:
+        """Whether events of this type are listened to at all."""
+        return any(
+            leaf.selector.reaches(event_type)
+            for rule in self._rules.values()
+            for trigger in rule.triggers
+            for leaf in trigger.leaves
+        )
+
+    def take(self, stored: Stored) -> list[Simulated]:
+        """What fires until this event and on it; at one instant events come before timers."""
+        found = self.ring(stored.event.received - 1)
+        self._position = stored.position
+        found += self._decide(stored.event, stored.event.received)
+        return found
+
+    def ring(self, until: Micros) -> list[Simulated]:
+        """What fires because time passes, up to and with this instant."""
+        found: list[Simulated] = []
+        while (timer := self._windows.due(until)) is not None:
+            found += self._decide(timer, timer.time)
+        return found
+
+    def deeds(self, simulated: Simulated) -> list[Deed]:
+        """What the actions of this firing would have done, or why they would have failed."""
+        if not simulated.acts:
+            return []
+        rule, firing = simulated.rule, simulated.firing
+        actions = rule.on_resolve if simulated.outcome == "resolved" else rule.actions
+        activation = firing.activation(rule, self._variables, firing.time)
+        rendered = [(action, action.render(activation)) for action in actions]
+        done = [
+            deed(action, number, one, firing, at=firing.time)
+            for number, (action, one) in enumerate(rendered)
+        ]
+        return [one for one in done if one is not None]
+
+    def _decide(self, event: Event, now: Micros) -> list[Simulated]:
+        matched = self._evaluator.match(event)
+        if not matched.hits:
+            return []
+        matched.position = self._position
+        outcomes, troubles = self._windows.decide([matched], now)
+        for trouble in troubles:
+            tally = self.tallies[trouble.automation]
+            tally.errors += 1
+            tally.last_error = trouble.message
+        return list(self._told(outcomes, now))
+
+    def _told(self, outcomes: Sequence[Outcome], now: Micros) -> Iterator[Simulated]:
+        for one in outcomes:
+            rule = self._rules[one.automation]
+            tally = self.tallies[rule.name]
+            if isinstance(one, Resolved):
+                yield self._clear(one, rule, tally, now)
+            elif tally.stopped is not None:
+                tally.missed += 1
+            else:
+                yield self._fire(one, rule, tally, now)
+
+    def _fire(self, fired: Fired, rule: Rule, tally: Tally, now: Micros) -> Simulated:
+        firing = Firing.of(fired, 0, now)
+        tally.first = now if tally.first is None else tally.first
+        tally.last = now
+        if fired.too_deep:
+            tally.looped += 1
+            return Simulated(rule, firing, "looped", "max_depth", acts=False)
+        if self._breaks(rule, tally, now):
+            tally.stopped = now
+            tally.suppressed += 1
+            return Simulated(rule, firing, "suppressed", "breaker", acts=False)
+        tally.fired += 1
+        if rule.on_resolve:
+            self._acted.add(firing.id)
+        return Simulated(rule, firing, "acted")
+
+    def _clear(self, resolved: Resolved, rule: Rule, tally: Tally, now: Micros) -> Simulated:
+        """`on_resolve` acts if the firing that is cleared had acted."""
+        tally.resolved += 1
+        firing = Firing.resolving(resolved, 0, now)
+        acts = resolved.firing in self._acted
+        self._acted.discard(resolved.firing)
+        return Simulated(rule, firing, "resolved", resolved.firing, acts=acts)
+
+    def _breaks(self, rule: Rule, tally: Tally, now: Micros) -> bool:
+        """Whether this firing is one too many in the minute that ends now."""
+        recent = tally.recent
+        while recent and recent[0] <= now - MINUTE:
+            recent.popleft()
+        if len(recent) >= self._bounds.breaker(rule):
+            return True
+        recent.append(now)
+        return False
+
+
+class _NoSink:
+    """A simulation asks the evaluator what fires, and commits nothing."""
+
+    async def fire(
+        self,
+        tx: Tx,  # noqa: ARG002 - the protocol's
+        fired: Sequence[Outcome],  # noqa: ARG002 - the protocol's
+        troubles: Sequence[Trouble] = (),  # noqa: ARG002 - the protocol's
+    ) -> list[Event]:
+        raise AssertionError("a simulation has no transaction")

@@ -1,0 +1,186 @@
+"""Why an event did what it did: what each rule says of it, and what came of that."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from time import perf_counter
+from typing import Any, Final
+
+from aiohttp import web
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from automations import notices, queries
+from automations.explain import Verdict, best, explain, nearness
+from automations.queries import Automation, RecordedFiring
+from automations.ruleset import Live, Ruleset
+from base.database import Database
+from base.errors import NotFoundError
+from base.suggest import hint
+from base.time import to_rfc3339
+from engine import queries as runs
+from events.event import Stored
+from server import parameter
+from server.api.automations import shown_firing
+from server.lookup import Lookup
+from server.route import Call, Route, reply
+
+SLICE: Final = 0.003
+"""Seconds at most for which nobody else has the loop."""
+_MOST_MISSES: Final = 100
+_MOST_RUNS: Final = 100
+
+
+class ExplainApi:
+    def __init__(self, database: Database, rules: Ruleset, lookup: Lookup) -> None:
+        self._database = database
+        self._rules = rules
+        self._lookup = lookup
+
+    def routes(self) -> list[Route]:
+        return [
+            Route(
+                "GET",
+                "/api/events/{id}/explain",
+                self.explain,
+                "What the rules in force say of an event: those that match, then those that came "
+                "closest, with what the event lacks; and the firings and runs that it led to.",
+                query=(
+                    parameter.text("automation", "Only this rule, however far from matching."),
+                    parameter.integer(
+                        "misses", "How many near misses; 5 unless said.", 0, _MOST_MISSES
+                    ),
+                ),
+                answer="Explanation",
+                errors=(400, 404, 422),
+            )
+        ]
+
+    async def explain(self, call: Call) -> web.Response:
+        stored = await self._lookup.event(call.values["id"])
+        name: str | None = call.query.get("automation")
+        lives = list(self._rules) if name is None else [self._live(name)]
+        matched, missed, elsewhere = await self._verdicts(lives, stored)
+        if name is not None:
+            missed, elsewhere = [*missed, *elsewhere], []
+        shown = sorted(missed, key=nearness)[: call.query.get("misses", 5)]
+        firings = [
+            firing
+            for firing in await self._firings(stored, matched)
+            if name in (None, firing.automation)
+        ]
+        async with self._database.reader() as session:
+            about = await _about(session, [*matched, *shown])
+            states = await _run_states(session, firings)
+        by_id = {firing.id: _shown_firing(firing, states) for firing in firings}
+        told = [
+            _shown(one, stored, about.get(one.automation), by_id.pop(one.firing or "", None))
+            for one in (*matched, *shown)
+        ]
+        return reply(
+            {
+                "event": _shown_event(stored),
+                "rules": len(lives),
+                "matched": told[: len(matched)],
+                "missed": told[len(matched) :],
+                "more_missed": len(missed) - len(shown),
+                "other_types": len(elsewhere),
+                "other_firings": list(by_id.values()),
+            }
+        )
+
+    async def _verdicts(
+        self, lives: Sequence[Live], stored: Stored
+    ) -> tuple[list[Verdict], list[Verdict], list[Verdict]]:
+        """Those that match, those that listen to the type, and the others; in slices."""
+        found: tuple[list[Verdict], list[Verdict], list[Verdict]] = ([], [], [])
+        end = perf_counter() + SLICE
+        for live in lives:
+            for verdict in best(explain(live, stored, self._rules)):
+                found[0 if verdict.matched else 1 if verdict.listens_to_type else 2].append(verdict)
+            if perf_counter() > end:
+                await asyncio.sleep(0)
+                end = perf_counter() + SLICE
+        found[0].sort(key=lambda one: (one.automation, one.trigger))
+        return found
+
+    def _live(self, name: str) -> Live:
+        live = self._rules.get(name)
+        if live is None:
+            raise NotFoundError(
+                f"there is no automation {name[:100]!r} in force",
+                code="automation_unknown",
+                hint=hint(name, [one.rule.name for one in self._rules]),
+            )
+        return live
+
+    async def _firings(self, stored: Stored, matched: Sequence[Verdict]) -> list[RecordedFiring]:
+        """What the event led to: by itself, and when it was replayed."""
+        event = stored.event
+        ids = {one.firing for one in matched if one.firing}
+        for one in await self._lookup.chain(event.id):
+            if one.event.type == notices.FIRED and one.event.causationid == event.id:
+                ids.add(one.event.data["firing"])
+        async with self._database.reader() as session:
+            found = await queries.firings_of(session, sorted(ids)) if ids else []
+            found += await queries.firings_on(session, event)
+        return [firing for _, firing in sorted({one.id: one for one in found}.items())]
+
+
+async def _about(session: AsyncSession, verdicts: Sequence[Verdict]) -> dict[str, Automation]:
+    found = {}
+    for name in dict.fromkeys(one.automation for one in verdicts):
+        if (one := await queries.automation(session, name)) is not None:
+            found[name] = one
+    return found
+
+
+async def _run_states(session: AsyncSession, firings: Sequence[RecordedFiring]) -> dict[str, Any]:
+    ids = [
+        action.result["run"]
+        for firing in firings
+        for action in firing.actions
+        if action.result and "run" in action.result
+    ]
+    found = {}
+    for id_ in ids[:_MOST_RUNS]:
+        if (run := await runs.run(session, id_)) is not None:
+            found[id_] = {"id": run.id, "flow": run.flow, "state": run.state}
+    return found
+
+
+def _shown_event(stored: Stored) -> dict[str, Any]:
+    event = stored.event
+    return {
+        "id": event.id,
+        "type": event.type,
+        "source": event.source,
+        "subject": event.subject,
+        "time": to_rfc3339(event.time),
+        "received": to_rfc3339(event.received),
+        "position": stored.position,
+        "depth": event.depth,
+    }
+
+
+def _shown(
+    one: Verdict, stored: Stored, about: Automation | None, firing: dict[str, Any] | None
+) -> dict[str, Any]:
+    changed = about is not None and about.updated > stored.event.received
+    return {
+        "automation": one.automation,
+        "trigger": one.trigger,
+        "file": about and about.file,
+        "line": about and about.line,
+        "guards": list(one.guards),
+        "changed_since": changed,
+        "no_answer": one.no_answer,
+        "conditions": [reason.as_json() for reason in one.missed],
+        "firing": firing,
+    }
+
+
+def _shown_firing(firing: RecordedFiring, states: dict[str, Any]) -> dict[str, Any]:
+    results = [action.result or {} for action in firing.actions]
+    wanted = [result["run"] for result in results if "run" in result]
+    return {**shown_firing(firing), "runs": [states[id_] for id_ in wanted if id_ in states]}
