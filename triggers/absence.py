@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from base.time import Micros
-from triggers.key import NO_KEY, Key
+from triggers.key import Key
 from triggers.lateness import admitted
 from triggers.listening import Listening, Node
 from triggers.window import (
@@ -70,15 +70,8 @@ class Absence:
             "lateness": self.lateness,
         }
 
-    @property
-    def starts(self) -> tuple[str, ...]:
-        """The keys that are watched from when the rule is enabled, as canonical texts."""
-        if self.per.paths or self.after is not None:
-            return self.expected
-        return (NO_KEY,)
-
     def armed(self, now: Micros) -> WindowState:
-        """The window of such a key when the rule is enabled at `now`."""
+        """The window of an expected key, when the rule is enabled at `now`."""
         mark = Member(now, 0, _ENABLED, None, ())
         return WindowState(due=now + self.span, marks=(mark,))
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise, product
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from triggers.absence import AFTER, MATCH, Absence
@@ -371,7 +371,6 @@ numbers = st.integers(-4, 8) | st.sampled_from([0.5, 1.25, None, "5"])
 truths = st.sampled_from([True, True, False, None, 1])
 
 
-@settings(max_examples=200)
 @given(st.data(), st.sampled_from(FUNCTIONS), spans, latenesses, st.integers(1, 3))
 def test_an_aggregate_is_that_of_the_model(data, function, over, lateness, at_least):
     values, limits = (truths, [0, 0.5, 1]) if function == "ratio" else (numbers, [-1, 0, 2.5, 4])

@@ -1,0 +1,70 @@
+"""Figures, and the moment at which they turn as the oldest values leave."""
+
+import math
+import statistics
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from triggers.figure import FUNCTIONS, LOOK_AHEAD, Bound, figure, turns_after
+
+whole = st.integers(-20, 20)
+broken = st.floats(-20, 20, width=16)
+
+
+@pytest.mark.parametrize(
+    ("function", "values", "wanted"),
+    [
+        ("sum", [0.1] * 10, 1.0),
+        ("sum", [2**62, 2**62], float(2**63)),
+        ("sum", [1.7e308, 1.7e308], 1.7976931348623157e308),
+        ("avg", [1, 2], 1.5),
+        ("min", [3, 1.5], 1.5),
+        ("max", [3, 1.5], 3),
+        ("ratio", [True, False, True, True], 0.75),
+        ("p95", [7], 7),
+        ("p95", list(range(101)), 95),
+        ("p95", [20, 10], 19.5),
+    ],
+)
+def test_a_figure_is_exact(function, values, wanted):
+    assert figure(function, values) == wanted
+
+
+@given(st.lists(whole | broken, min_size=2, max_size=200))
+def test_the_p95_is_that_of_the_standard_library(values):
+    wanted = statistics.quantiles(values, n=100, method="inclusive")[94]
+    assert math.isclose(figure("p95", values), wanted, rel_tol=1e-12, abs_tol=1e-12)
+
+
+@given(
+    st.sampled_from(FUNCTIONS),
+    st.lists(whole, min_size=1, max_size=30) | st.lists(broken, min_size=1, max_size=30),
+    st.sampled_from(["above", "below"]),
+    st.sampled_from([-3, 0, 0.5, 1, 4]),
+)
+def test_a_turn_is_never_told_too_late(function, values, side, limit):
+    if function == "ratio":
+        values = [value > 0 for value in values]
+    bound = Bound(side, limit)
+    sides = [bound.is_beyond(figure(function, values[gone:])) for gone in range(len(values))]
+    turn = next((gone for gone, one in enumerate(sides) if one != sides[0]), None)
+    told = turns_after(function, values, bound)
+    assert told is None or told >= 1
+    if turn is not None:
+        assert told is not None
+        assert told <= turn
+    if function in {"min", "max"}:
+        assert told == turn
+
+
+def test_the_turn_of_a_long_sum_is_asked_for_again():
+    values = [1] * (LOOK_AHEAD * 2)
+    assert turns_after("sum", values, Bound("above", 10)) == LOOK_AHEAD
+    assert turns_after("sum", values[:LOOK_AHEAD], Bound("above", 10)) == LOOK_AHEAD - 10
+
+
+def test_what_can_only_fall_does_not_rise_by_itself():
+    assert turns_after("sum", [1, 2, 3], Bound("above", 10)) is None
+    assert turns_after("max", [1, 2, 3], Bound("above", 10)) is None
