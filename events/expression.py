@@ -77,15 +77,26 @@ _TIMED: frozenset[Kind] = _EVENTS | {"firing"}
 
 
 class Scope:
-    """The names an expression may use, and what they are. Made once, shared by all."""
+    """The names an expression may use, and what they are. Made once, shared by all.
 
-    __slots__ = ("environment", "variables")
+    `functions` are those beside CEL's own. What one of them raises is a run-time error of
+    the expression, with its text.
+    """
 
-    def __init__(self, **variables: Kind) -> None:
+    __slots__ = ("environment", "functions", "variables")
+
+    def __init__(
+        self, functions: Mapping[str, cel.FunctionDecl] | None = None, /, **variables: Kind
+    ) -> None:
         self.variables: Mapping[str, Kind] = variables
+        self.functions = functions or {}
         types = {name: _TYPES[kind] for name, kind in variables.items()}
         types |= {f"{n}.time": cel.Type.TIMESTAMP for n, k in variables.items() if k in _TIMED}
-        self.environment = cel.NewEnv(variables=types, extensions=_extensions())
+        self.environment = cel.NewEnv(
+            variables=types,
+            extensions=_extensions(),
+            functions=list(self.functions.values()),
+        )
 
 
 @cache
@@ -195,7 +206,7 @@ class Expression:
         try:
             compiled = cls(scope.environment.compile(source), source, scope, place)
         except (RuntimeError, TypeError) as error:
-            message, advice = compile_report(str(error), source, scope.variables)
+            message, advice = compile_report(str(error), source, scope.variables, scope.functions)
             raise ConfigurationError(
                 message, code="expression_invalid", place=place or None, hint=advice
             ) from None

@@ -161,8 +161,13 @@ _UNDECLARED = re.compile(r"undeclared reference to '([^']*)'")
 _NO_OVERLOAD = re.compile(r"found no matching overload for '([^']*)' applied to '\((.*)\)'")
 
 
-def compile_report(report: str, source: str, variables: Iterable[str]) -> tuple[str, str | None]:
-    """The compiler's first complaint with a caret below its place, and a way out of it."""
+def compile_report(
+    report: str, source: str, variables: Iterable[str], functions: Iterable[str] = ()
+) -> tuple[str, str | None]:
+    """The compiler's first complaint with a caret below its place, and a way out of it.
+
+    `functions` are those that are known beside CEL's own.
+    """
     found = _REPORT.search(report)
     if not found:
         return _STATUS.sub("", report.split("\n", 1)[0]), None
@@ -172,7 +177,7 @@ def compile_report(report: str, source: str, variables: Iterable[str]) -> tuple[
         row = source.split("\n")[line - 1]
         head = name[1].partition(".")[0]
         is_function = row[column - 1 : column] == "("
-        known = _FUNCTIONS if is_function else sorted(variables)
+        known = [*_FUNCTIONS, *functions] if is_function else sorted(variables)
         text = f"there is no {'function ' if is_function else ''}`{head}` here"
         advice = hint(head, known)
         if not advice and not is_function:
