@@ -7,10 +7,10 @@
     output.py    tables for people, JSON for programs
     words.py     times, spans and sizes as a person says them
 
-and one file per noun: `emit`, `events`, `automations`, `replay`, `flows`, `run`, `runs`,
-`webhooks`, `dead`, `lineage`. They talk to a server over its API only. `ensue serve` and the
-other commands of the server come from the distribution `ensue-server`, by the entry-point
-group `ensue.commands`.
+and one file per command: `emit`, `events`, `automations`, `replay`, `explain`, `backtest`,
+`plan`, `apply`, `flows`, `run`, `runs`, `webhooks`, `dead`, `lineage`. They talk to a server
+over its API only. `ensue serve` and the other commands of the server come from the distribution
+`ensue-server`, by the entry-point group `ensue.commands`.
 
 Exit codes: 0 ok, 1 failed, 2 usage, 3 server unreachable, 4 not allowed, 130 interrupted.
 """
