@@ -23,16 +23,23 @@ from base.time import to_rfc3339
 from events.event import Event, Stored
 from events.tx import Tx
 from triggers.sink import Fired, Outcome, Resolved, Trouble
+from triggers.windows import Windows
 
 
 class FiringRecorder:
     """Meets `triggers.sink.FiringSink`. Its `committed` is to be subscribed to the journal."""
 
     def __init__(
-        self, rules: Ruleset, starter: RunStarter, *, variables: Mapping[str, Any] | None = None
+        self,
+        rules: Ruleset,
+        starter: RunStarter,
+        windows: Windows,
+        *,
+        variables: Mapping[str, Any] | None = None,
     ) -> None:
         self._rules = rules
         self._starter = starter
+        self._windows = windows
         self._variables = dict(variables or {})
         self._counts = Counts()
         self.on_queued: Callable[[], None] = lambda: None
@@ -55,6 +62,7 @@ class FiringRecorder:
         for trouble in troubles:
             self._note(here, trouble)
         await here.write(self._starter)
+        await self._windows.hush(tx, here.paused)
         return here.events
 
     def committed(self, stored: Sequence[Stored]) -> None:  # noqa: ARG002 - that it happened is enough

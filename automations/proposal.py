@@ -59,6 +59,10 @@ class Application:
         """By name: the rule and its revision; None for one that is gone."""
         self.forgotten: list[str] = []
         """Rules whose windows mean nothing any more: they wait for something else, or are gone."""
+        self.beginning: list[Rule] = []
+        """Rules that begin to listen, or to listen for something else."""
+        self.ending: list[str] = []
+        """Rules that were heard of before and listen no more."""
 
     async def run(self) -> None:
         """Raises what the proposal's check raises."""
@@ -80,6 +84,8 @@ class Application:
             await store.add(self._tx, rule, origin, brought)
             self.outcome.created.append(rule.name)
             self._tell(notices.CREATED, rule, 1)
+            if rule.enabled:
+                self.beginning.append(rule)
         elif saved.digest != rule.digest:
             revision = saved.revision + 1
             await store.change(self._tx, rule, origin, brought, revision=revision)
@@ -87,6 +93,10 @@ class Application:
             restarts = saved.trigger_digest != rule.trigger_digest
             if restarts:
                 self.forgotten.append(rule.name)
+            if rule.enabled and not saved.paused and (restarts or not saved.listens):
+                self.beginning.append(rule)
+            elif not rule.enabled:
+                self.ending.append(rule.name)
             self._tell(notices.UPDATED, rule, revision, trigger_changed=restarts)
         else:
             self.outcome.unchanged.append(rule.name)

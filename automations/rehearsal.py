@@ -125,7 +125,8 @@ class _Stage:
                 for number, trigger in enumerate(rule.triggers)
             ],
         )
-        self._windows = MemoryWindows()
+        self._windows = MemoryWindows(variables)
+        self._windows.enable(rule.name, rule.triggers, case.start)
         self._seen: set[tuple[str, str]] = set()
         self._acted: set[str] = set()
         self._position = 0

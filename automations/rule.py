@@ -17,8 +17,9 @@ import orjson
 from automations.action import Action, parse_actions
 from base.fields import Complaints, Fields, described
 from base.place import within
-from triggers.event_trigger import parse_triggers
 from triggers.listener import Trigger
+from triggers.reading import Limits
+from triggers.trigger_form import LIMITS, parse_triggers
 
 FIELDS = (
     "name",
@@ -75,18 +76,23 @@ class Rule:
     definition: Mapping[str, Any] = field(repr=False)
 
     @classmethod
-    def parse(cls, definition: Any, place: str = "") -> Rule:
-        """Raises FormError with everything that is wrong, each with its place."""
+    def parse(cls, definition: Any, place: str = "", limits: Limits = LIMITS) -> Rule:
+        """Raises FormError with everything that is wrong, each with its place.
+
+        `limits` is what the settings allow triggers to remember.
+        """
         complaints = Complaints("rule_invalid")
         if not isinstance(definition, dict):
             complaints.add(place, f"a rule is a map of fields, not {described(definition)}")
             complaints.raise_any()
-        rule = cls._read(definition, place, complaints)
+        rule = cls._read(definition, place, complaints, limits)
         complaints.raise_any()
         return rule
 
     @classmethod
-    def _read(cls, form: dict[str, Any], place: str, complaints: Complaints) -> Rule:
+    def _read(
+        cls, form: dict[str, Any], place: str, complaints: Complaints, limits: Limits
+    ) -> Rule:
         fields = Fields(form, place, complaints, (*FIELDS, *FIELDS_TO_COME))
         for name in FIELDS_TO_COME:
             if name in form:
@@ -101,7 +107,7 @@ class Rule:
         name = _name(fields)
         triggers: tuple[Trigger, ...] = ()
         if form.get("trigger") is not None:
-            triggers = parse_triggers(form["trigger"], fields.at("trigger"), complaints)
+            triggers = parse_triggers(form["trigger"], fields.at("trigger"), complaints, limits)
         return cls(
             name=name,
             description=fields.text("description", blank=True),

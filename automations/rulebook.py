@@ -31,6 +31,7 @@ from events.change import Change, Lane
 from events.event import Event
 from events.journal import Journal
 from events.tx import Tx
+from triggers.arming import arm
 from triggers.windows import Windows
 
 log = logger("automations")
@@ -90,7 +91,7 @@ class Rulebook:
                 return _NOTHING
             application = Application(tx, proposal, await store.saved(tx))
             await application.run()
-            await self._windows.drop(tx, application.forgotten)
+            await self._remember(tx, application)
             outcome = application.outcome
             return application.events, lambda: self._with(application.changed)
 
@@ -131,12 +132,24 @@ class Rulebook:
             changed = await (store.pause(tx, name, reason) if paused else store.resume(tx, name))
             if not changed:
                 return _NOTHING
+            live = self._rules.get(name)
+            if paused:
+                await self._windows.hush(tx, [name])
+            elif live is not None and live.rule.enabled:
+                await arm(tx, self._windows, name, live.rule.triggers)
             type_ = notices.PAUSED if paused else notices.RESUMED
             event = notices.changed(type_, name, {"reason": reason} if paused else {}, tx.now)
             return [event], lambda: self._paused(name, paused=paused)
 
         await self._submit(decide)
         return changed
+
+    async def _remember(self, tx: Tx, application: Application) -> None:
+        """Keep, forget and set going what rules remember, as their triggers stay or change."""
+        await self._windows.drop(tx, application.forgotten)
+        await self._windows.hush(tx, application.ending)
+        for rule in application.beginning:
+            await arm(tx, self._windows, rule.name, rule.triggers)
 
     def _with(self, changed: dict[str, tuple[Rule, int] | None]) -> Changes:
         """The rules at work with these definitions; who was paused stays so."""

@@ -9,33 +9,18 @@ from __future__ import annotations
 from typing import Any
 
 from automations import call_action, rehearsal_case, rule
+from automations.schema_words import DURATION, TEXT, TEXTS, an_object
+from automations.trigger_schema import trigger_schemas
 from base.time import parse_rfc3339, to_rfc3339
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
-_TEXT = {"type": "string", "minLength": 1}
-_DURATION = {
-    "description": "10m, 1h30m, 500ms, or a number of seconds",
-    "anyOf": [
-        {
-            "type": "string",
-            "pattern": r"^(\d+w)?(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d+ms)?$",
-            "minLength": 2,
-        },
-        {"type": "number", "minimum": 0},
-    ],
-}
-_TEXTS = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]}
-_GLOBS = {
-    "description": "a glob: * is any text, ? one character; a list means any of",
-    "anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1}],
-}
 _CONDITION = {"description": "CEL, true or false", "type": ["string", "boolean"]}
 _SECRET = {
     "oneOf": [
         {
             "type": "object",
-            "properties": {kind: _TEXT, "prefix": {"type": "string"}},
+            "properties": {kind: TEXT, "prefix": {"type": "string"}},
             "required": [kind],
             "additionalProperties": False,
         }
@@ -43,17 +28,6 @@ _SECRET = {
     ]
 }
 _TIME = {"description": "RFC 3339, such as 2030-01-01T12:00:00Z", "type": "string"}
-
-
-def _object(
-    properties: dict[str, Any], *, required: tuple[str, ...] = (), description: str = ""
-) -> dict[str, Any]:
-    schema: dict[str, Any] = {"type": "object", "properties": properties}
-    if description:
-        schema["description"] = description
-    if required:
-        schema["required"] = list(required)
-    return schema | {"additionalProperties": False}
 
 
 def rule_schema() -> dict[str, Any]:
@@ -67,7 +41,7 @@ def rule_schema() -> dict[str, Any]:
         ],
         "$defs": {
             "rule": _rule(),
-            "trigger": _trigger(),
+            **trigger_schemas(),
             "action": {"oneOf": [{"$ref": f"#/$defs/{kind}"} for kind in ("run", "emit", "call")]},
             "run": _run(),
             "emit": _emit(),
@@ -81,7 +55,7 @@ def rule_schema() -> dict[str, Any]:
 
 def _rule() -> dict[str, Any]:
     trigger = {"$ref": "#/$defs/trigger"}
-    return _object(
+    return an_object(
         {
             "name": {
                 "description": "what the rule is known by: another name is another rule",
@@ -90,7 +64,7 @@ def _rule() -> dict[str, Any]:
                 "pattern": f"^{rule.NAME}$",
             },
             "description": {"type": "string"},
-            "tags": _TEXTS,
+            "tags": TEXTS,
             "enabled": {"type": "boolean", "default": True},
             "shadow": {
                 "description": "evaluate and record, and never act",
@@ -128,28 +102,15 @@ def _rule() -> dict[str, Any]:
     )
 
 
-def _trigger() -> dict[str, Any]:
-    return _object(
-        {
-            "event": _GLOBS | {"description": "the type of event it waits for"},
-            "source": _GLOBS,
-            "subject": _GLOBS,
-            "match": {"description": "a pattern from the root of the event", "type": "object"},
-            "where": {"description": "CEL over `event`, true or false", "type": "string"},
-        },
-        required=("event",),
-    )
-
-
 def _run() -> dict[str, Any]:
-    return _object(
+    return an_object(
         {
-            "run": _TEXT | {"description": "the name of a flow"},
+            "run": TEXT | {"description": "the name of a flow"},
             "with": {"description": "its parameters; ${…} is CEL", "type": "object"},
-            "tags": _TEXTS,
-            "delay": {"anyOf": [_DURATION, {"type": "string", "pattern": r"\$\{"}]},
-            "pool": _TEXT,
-            "idempotency_key": _TEXT,
+            "tags": TEXTS,
+            "delay": {"anyOf": [DURATION, {"type": "string", "pattern": r"\$\{"}]},
+            "pool": TEXT,
+            "idempotency_key": TEXT,
             "if": _CONDITION,
         },
         required=("run",),
@@ -158,11 +119,11 @@ def _run() -> dict[str, Any]:
 
 
 def _emit() -> dict[str, Any]:
-    return _object(
+    return an_object(
         {
-            "emit": _TEXT | {"description": "the type of the event"},
-            "source": _TEXT,
-            "subject": _TEXT,
+            "emit": TEXT | {"description": "the type of the event"},
+            "source": TEXT,
+            "subject": TEXT,
             "data": {"description": "any JSON; ${…} is CEL"},
             "time": _TIME,
             "if": _CONDITION,
@@ -174,9 +135,9 @@ def _emit() -> dict[str, Any]:
 
 def _call() -> dict[str, Any]:
     status = {"type": "integer", "minimum": 200, "maximum": 599}
-    return _object(
+    return an_object(
         {
-            "call": _TEXT | {"description": "an http or https URL; ${…} is CEL"},
+            "call": TEXT | {"description": "an http or https URL; ${…} is CEL"},
             "method": {
                 "enum": [*call_action.METHODS, *map(str.lower, call_action.METHODS)],
                 "default": "POST",
@@ -186,7 +147,7 @@ def _call() -> dict[str, Any]:
                 "additionalProperties": {"anyOf": [{"type": "string"}, _SECRET]},
             },
             "body": {"description": "sent as JSON"},
-            "timeout": _DURATION,
+            "timeout": DURATION,
             "expect": {
                 "description": "the status codes that mean success; any 2xx without it",
                 "anyOf": [status, {"type": "array", "items": status}],
@@ -199,9 +160,9 @@ def _call() -> dict[str, Any]:
 
 
 def _test() -> dict[str, Any]:
-    return _object(
+    return an_object(
         {
-            "name": _TEXT,
+            "name": TEXT,
             "start": _TIME | {"default": to_rfc3339(parse_rfc3339(rehearsal_case.START))},
             "given": {"type": "array", "items": {"$ref": "#/$defs/given"}},
             "expect": {"type": "array", "items": {"$ref": "#/$defs/expected"}},
@@ -211,13 +172,13 @@ def _test() -> dict[str, Any]:
 
 
 def _given() -> dict[str, Any]:
-    return _object(
+    return an_object(
         {
-            "at": _DURATION,
-            "type": _TEXT,
-            "source": _TEXT | {"default": rehearsal_case.SOURCE},
-            "subject": _TEXT,
-            "id": _TEXT,
+            "at": DURATION,
+            "type": TEXT,
+            "source": TEXT | {"default": rehearsal_case.SOURCE},
+            "subject": TEXT,
+            "id": TEXT,
             "data": {},
             "time": {"description": "absolute, or an offset such as -30s", "type": "string"},
             "attributes": {
@@ -226,7 +187,7 @@ def _given() -> dict[str, Any]:
                 "additionalProperties": {"type": ["string", "integer", "boolean"]},
             },
             "repeat": {"type": "integer", "minimum": 1, "maximum": rehearsal_case.MAX_REPEAT},
-            "every": _DURATION,
+            "every": DURATION,
         },
         description="An event; without a type time only passes.",
     )
@@ -235,12 +196,12 @@ def _given() -> dict[str, Any]:
 def _expected(kind: str) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "with": {"type": "object"},
-        "tags": _TEXTS,
-        "delay": _DURATION,
+        "tags": TEXTS,
+        "delay": DURATION,
         "headers": {"type": "object"},
     }
-    return _object(
-        {"at": _DURATION, kind: _TEXT, "error": _TEXT}
+    return an_object(
+        {"at": DURATION, kind: TEXT, "error": TEXT}
         | {name: fields.get(name, {}) for name in rehearsal_case.EXPECT_FIELDS[kind]},
         required=(kind,),
     )

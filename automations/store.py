@@ -53,6 +53,12 @@ class Saved:
     is_good: bool
     """Whether there is a definition; without one it never was in order."""
     problems: str | None
+    enabled: bool = True
+    paused: bool = False
+
+    @property
+    def listens(self) -> bool:
+        return self.is_good and self.enabled and not self.paused
 
 
 @dataclass(slots=True)
@@ -117,7 +123,7 @@ async def saved(tx: Tx) -> dict[str, Saved]:
     """All rules, by name."""
     rows = await tx.fetch(
         "SELECT name, revision, origin, file, line, digest, trigger_digest,"
-        " definition IS NOT NULL, problems FROM automation"
+        " definition IS NOT NULL, problems, enabled, paused FROM automation"
     )
     return {row[0]: Saved(*row) for row in rows}
 

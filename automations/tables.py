@@ -87,8 +87,9 @@ class FiringRow(SQLModel, table=True):
     depth: int
     """Of what this firing causes."""
     outcome: str
-    """acted, shadow, suppressed or looped."""
+    """acted, shadow, suppressed, looped, or resolved, which is no firing but the end of one."""
     reason: str | None
+    """Why it was suppressed or cut; where a condition cleared, the id of its firing."""
     occasion: str | None
     """The id of the replay, or of the firing by hand, that this came from."""
     actions: int

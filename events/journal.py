@@ -128,6 +128,13 @@ class Journal:
         self._wake.set()
         return waiting.future
 
+    async def settled(self) -> None:
+        """Wait until all that was handed in by now is committed, or was refused."""
+        last = [*self._in_flight, *(lane[-1] for lane in self._lanes.values() if lane)]
+        waiting = [one.future for one in last if not one.future.done()]
+        if waiting:
+            await asyncio.wait(waiting)
+
     def subscribe(self, callback: Callable[[Sequence[Stored]], None]) -> Callable[[], None]:
         """Call back after each commit with what it stored, in order; returns the way to stop.
 

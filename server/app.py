@@ -75,6 +75,7 @@ from server.storage import Background, Outgoing, Storage
 from server.stream import LiveStream
 from server.watch import FolderWatch
 from triggers.evaluator import TriggerEvaluator
+from triggers.timers import Timers
 from triggers.windows import Windows
 
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -91,6 +92,7 @@ class Floors:
     seen: Seen
     journal: Journal
     storage: Storage
+    timers: Timers
     rules: Ruleset
     rulebook: Rulebook
     directory: RuleDirectory
@@ -163,6 +165,7 @@ async def composed(settings: Settings) -> AsyncIterator[App]:
         http.on_stop = stream.end
         services = [
             floors.storage,
+            floors.timers,
             _housekeeping(floors),
             refusals,
             stream,
@@ -183,9 +186,9 @@ async def _floors(settings: Settings, database: Database) -> Floors:
     starter = RunStarter()
     bounds = settings.rules
     rules = Ruleset(max_depth=bounds.max_depth, breaker=bounds.breaker)
-    recorder = FiringRecorder(rules, starter, variables=settings.vars)
     windows = Windows()
-    evaluator = TriggerEvaluator(recorder, windows)
+    recorder = FiringRecorder(rules, starter, windows, variables=settings.vars)
+    evaluator = TriggerEvaluator(recorder, windows, variables=settings.vars)
     rules.serve(evaluator)
 
     seen = await open_seen(database)
@@ -199,6 +202,8 @@ async def _floors(settings: Settings, database: Database) -> Floors:
     count_journal(metrics, journal)
     recorder.on_turn = count_turns(metrics)
     await rulebook.load()
+    timers = Timers(database, journal, evaluator)
+    windows.on_timer = timers.expect
 
     hooks = Hooks(settings.directory / "sources", _surroundings(settings))
     await hooks.load()
@@ -217,6 +222,7 @@ async def _floors(settings: Settings, database: Database) -> Floors:
         seen=seen,
         journal=journal,
         storage=Storage(journal, writer),
+        timers=timers,
         rules=rules,
         rulebook=rulebook,
         directory=RuleDirectory(settings.directory, rulebook, instance=_instance(settings)),

@@ -17,12 +17,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 from base.logs import logger
-from base.time import Micros
+from base.time import Micros, to_datetime
 from events.evaluation import Matched
 from events.event import Stored
+from events.expression import Activation, Failure
 from triggers import window
 from triggers.key import key_value
 from triggers.listener import Hit, Listener, Node, Rung
@@ -62,6 +63,8 @@ class Batch:
     now: Micros
     occasion: Occasion | None = None
     """Somebody asked for the events again: then no window hears of them."""
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    """`vars`, as a clock's `where` sees them."""
     keys: set[WindowKey] = field(default_factory=set)
     """The windows that the batch touches."""
     _windows: dict[WindowKey, Window] = field(default_factory=dict)
@@ -83,7 +86,8 @@ class Batch:
         self._windows.update(windows)
         for one in self.matched:
             stored = Stored(one.position, one.event)
-            self._here[one.position] = stored
+            if any(isinstance(hit, Hit) for hit in one.hits):
+                self._here[one.position] = stored
             self._take(stored, one.hits)
 
     @property
@@ -178,11 +182,23 @@ class Batch:
             self._drafts.append(_Cleared(listener, resolved, step.resolved.event))
         if step.resolved is not None:
             after = replace(after, firing=None)
-        if step.fired is not None:
+        if step.fired is not None and self._admits(listener, stored, step.fired.time):
             fired = Fired(**named, events=(), cause=stored, count=step.fired.count, late=late)
             self._drafts.append(_Draft(listener, fired, step.fired.events))
             after = replace(after, firing=fired.id if after.state.holds else None)
         return after
+
+    def _admits(self, listener: Listener, stored: Stored, time: Micros) -> bool:
+        """Whether a clock is to fire at this time."""
+        condition = listener.trigger.condition
+        if condition is None:
+            return True
+        seen = Activation.of(now=to_datetime(time), vars=dict(self.variables))
+        answer = condition.holds(seen)
+        if isinstance(answer, Failure):
+            self._trouble(listener, stored, answer.code, answer.message)
+            return False
+        return answer
 
     def _finished(self, draft: _Draft | _Cleared) -> Outcome:
         if isinstance(draft, _Cleared):

@@ -13,8 +13,8 @@ once for each firing that was cut; except for the telling itself, which would go
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
 from base.logs import logger
 from base.time import Micros
@@ -28,7 +28,7 @@ from triggers.listener import Ear, Hit, Listener, Rung
 from triggers.selector import Failure
 from triggers.sink import FiringSink, Occasion, Outcome, Trouble
 from triggers.timer import DUE, read_timer
-from triggers.windows import Windows
+from triggers.windows import WindowKey, Windows
 
 log = logger("triggers")
 
@@ -39,9 +39,17 @@ LOOPED: Final = "ensue.automation.looped"
 class TriggerEvaluator:
     """Meets `events.evaluation.Evaluator`."""
 
-    def __init__(self, sink: FiringSink, windows: Windows | None = None) -> None:
+    def __init__(
+        self,
+        sink: FiringSink,
+        windows: Windows | None = None,
+        *,
+        variables: Mapping[str, Any] | None = None,
+    ) -> None:
+        """`variables` are what a clock's `where` sees as `vars`."""
         self._sink = sink
         self._windows = windows or Windows()
+        self._variables = variables or {}
         self._index: Index[Ear] = Index()
         self._ears: dict[Listener, tuple[Ear, ...]] = {}
         self._listeners: dict[tuple[str, int], Listener] = {}
@@ -68,8 +76,21 @@ class TriggerEvaluator:
             hits.append(rung)
         return Matched(event, hits, self.epoch)
 
+    @property
+    def remembering(self) -> list[str]:
+        """The rules that have triggers with windows."""
+        return list({one.automation for one in self._listeners.values() if one.trigger.nodes})
+
+    def span(self, key: WindowKey) -> Micros | None:
+        """How long the node behind a window waits; None where nobody listens."""
+        listener = self._listeners.get((key.automation, key.trigger))
+        for node in listener.trigger.nodes if listener else ():
+            if node.path == key.path:
+                return node.span
+        return None
+
     async def advance(self, tx: Tx, matched: Sequence[Matched]) -> list[Event]:
-        batch = Batch(matched, tx.now)
+        batch = Batch(matched, tx.now, variables=self._variables)
         if batch.keys:
             rows = self._windows.within(tx)
             batch.run(await rows.load(batch.keys))
@@ -84,7 +105,10 @@ class TriggerEvaluator:
         return await self._sink.fire(tx, fired, troubles)
 
     def _rung(self, event: Event) -> Rung | None:
-        key, due, late = read_timer(event)
+        timer = read_timer(event)
+        if timer is None:
+            return None
+        key, due, late = timer
         listener = self._listeners.get((key.automation, key.trigger))
         return Rung(listener, key, due, late) if listener else None
 

@@ -17,32 +17,27 @@ from functools import lru_cache
 from typing import Any
 
 from base.errors import ConfigurationError
-from base.fields import Complaints, described
 from base.place import within
 from base.suggest import hint
 from events.event import Event
 from events.expression import WHERE, Activation, Expression
 from events.expression import Failure as NoAnswer
-from triggers.listener import Leaf, Node, Trigger
+from triggers.listener import Leaf, Node
 from triggers.selector import Failure, Selector
 
 FIELDS = ("event", "source", "subject", "match", "where")
-KINDS_TO_COME = (
-    "count",
-    "absent",
-    "sequence",
-    "all",
-    "any",
-    "aggregate",
-    "cron",
-    "every",
-    "rrule",
-    "at",
-)
-"""Kinds of trigger that the language has and this version does not."""
-
-_FIELDS_TO_COME = frozenset(
+_FIELDS_OF_OTHERS = frozenset(
     (
+        "count",
+        "absent",
+        "sequence",
+        "all",
+        "any",
+        "aggregate",
+        "cron",
+        "every",
+        "rrule",
+        "at",
         "within",
         "per",
         "at_least",
@@ -89,56 +84,17 @@ class EventTrigger:
     def nodes(self) -> Sequence[Node]:
         return ()
 
+    @property
+    def condition(self) -> None:
+        return None
+
     def normalised(self) -> dict[str, Any]:
         """The same for triggers that mean the same."""
         return {"event": self.selector.normalised()}
 
 
-def parse_triggers(form: Any, place: str, complaints: Complaints) -> tuple[Trigger, ...]:
-    """The triggers of a rule: one mapping, or a list of them."""
-    if isinstance(form, list):
-        if not form:
-            complaints.add(place, "a rule needs at least one trigger", code="trigger_invalid")
-        placed = [(item, within(place, number)) for number, item in enumerate(form)]
-    else:
-        placed = [(form, place)]
-    triggers: list[Trigger] = []
-    for item, here in placed:
-        with complaints.kept():
-            triggers.append(_parse_one(item, here))
-    return tuple(triggers)
-
-
-def _parse_one(form: Any, place: str) -> Trigger:
-    if not isinstance(form, dict):
-        raise ConfigurationError(
-            f"a trigger is a map such as `event: order.created`, not {described(form)}",
-            code="trigger_invalid",
-            place=place,
-        )
-    if "event" in form:
-        return EventTrigger.parse(form, place)
-    for kind in KINDS_TO_COME:
-        if kind in form:
-            raise ConfigurationError(
-                f"the trigger `{kind}` is not supported by this version",
-                code="not_supported",
-                place=within(place, kind),
-                hint="there is `event`",
-            )
-    meant = next(
-        (advice for name in form if (advice := hint(name, ("event", *KINDS_TO_COME)))), None
-    )
-    raise ConfigurationError(
-        "a trigger says what it waits for: `event` is missing",
-        code="trigger_invalid",
-        place=place,
-        hint=meant or "event: order.created",
-    )
-
-
 def _unknown(name: str, place: str) -> ConfigurationError:
-    if name in _FIELDS_TO_COME or name in KINDS_TO_COME:
+    if name in _FIELDS_OF_OTHERS:
         return ConfigurationError(
             f"`{name}` does not go with `event`", code="trigger_invalid", place=within(place, name)
         )

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from base.time import Micros
 from events.event import Event
+from events.expression import Expression
 from triggers.key import Key
 from triggers.selector import Failure, Selector
 from triggers.window import Step, Told, WindowState
@@ -51,6 +52,20 @@ class Node(Protocol):
         """Whether that it fired holds until it is resolved."""
         ...
 
+    @property
+    def span(self) -> Micros:
+        """How long it waits, where it has a timer."""
+        ...
+
+    @property
+    def expected(self) -> Sequence[str]:
+        """Keys whose windows are there from the moment the rule listens."""
+        ...
+
+    def enabled(self, state: WindowState, now: Micros) -> WindowState:
+        """What an expected window, or one that waits, becomes when the rule begins to listen."""
+        ...
+
     def advance(self, state: WindowState, told: Told, now: Micros) -> Step:
         """What the window becomes, and whether it fires."""
         ...
@@ -67,6 +82,11 @@ class Trigger(Protocol):
     @property
     def nodes(self) -> Sequence[Node]:
         """Its nodes that remember, the innermost first; none where it fires on each match."""
+        ...
+
+    @property
+    def condition(self) -> Expression | None:
+        """Asked of the time at which a clock fires; `where` of events is the selectors' own."""
         ...
 
     def normalised(self) -> dict[str, Any]:

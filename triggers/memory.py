@@ -6,42 +6,56 @@ events are kept is different, and that nothing of it lasts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
+from typing import Any, Final
 
 from base.time import Micros
 from events.evaluation import Matched
 from events.event import Event, Stored
 from triggers.deciding import Batch
+from triggers.listener import Trigger
 from triggers.sink import Outcome, Trouble
 from triggers.timer import timer_event
 from triggers.windows import NEW, Window, WindowKey
+
+_MANY: Final = 10_000
+"""Events held before it is asked which of them are still needed."""
 
 
 class MemoryWindows:
     """All that the triggers of a rehearsal remember."""
 
-    def __init__(self) -> None:
+    def __init__(self, variables: Mapping[str, Any] | None = None) -> None:
+        self._variables = variables or {}
         self._windows: dict[WindowKey, Window] = {}
         self._log: dict[int, Stored] = {}
         self._timers: list[tuple[Micros, WindowKey]] = []
+        self._most = _MANY
+
+    def enable(self, automation: str, triggers: Sequence[Trigger], now: Micros) -> None:
+        """The rule begins to listen."""
+        for number, trigger in enumerate(triggers):
+            for node in trigger.nodes:
+                for text in node.expected:
+                    key = WindowKey(automation, number, node.path, text)
+                    self._keep(key, NEW, Window(node.enabled(NEW.state, now)))
 
     def decide(
         self, matched: Sequence[Matched], now: Micros
     ) -> tuple[list[Outcome], list[Trouble]]:
         """What these events set off, in order, and what could not be decided."""
-        batch = Batch(matched, now)
+        batch = Batch(matched, now, variables=self._variables)
         batch.run({key: self._windows.get(key, NEW) for key in batch.keys})
         for key, (before, window) in batch.changed.items():
-            if window == NEW:
-                self._windows.pop(key, None)
-            else:
-                self._windows[key] = window
-            if window.state.due is not None and window.state.due != before.state.due:
-                heappush(self._timers, (window.state.due, key))
+            self._keep(key, before, window)
+        outcome = batch.outcome([self._log[at] for at in batch.missing if at in self._log])
         if batch.keys:
-            self._log.update((one.position, Stored(one.position, one.event)) for one in matched)
-        return batch.outcome([self._log[at] for at in batch.missing if at in self._log])
+            for one in matched:
+                self._log.setdefault(one.position, Stored(one.position, one.event))
+            if len(self._log) > self._most:
+                self._let_go()
+        return outcome
 
     def due(self, until: Micros) -> Event | None:
         """The timer that rings next, if it does before or at this instant, as its event.
@@ -54,3 +68,22 @@ class MemoryWindows:
             if window is not None and window.state.due == due:
                 return timer_event(key, due, due)
         return None
+
+    def _let_go(self) -> None:
+        """Of the events only those that some window still remembers."""
+        wanted = {
+            ref.position
+            for window in self._windows.values()
+            for member in (*window.state.members, *window.state.marks)
+            for ref in member.refs
+        }
+        self._log = {at: stored for at, stored in self._log.items() if at in wanted}
+        self._most = max(_MANY, 2 * len(self._log))
+
+    def _keep(self, key: WindowKey, before: Window, window: Window) -> None:
+        if window == NEW:
+            self._windows.pop(key, None)
+        else:
+            self._windows[key] = window
+        if window.state.due is not None and window.state.due != before.state.due:
+            heappush(self._timers, (window.state.due, key))

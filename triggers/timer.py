@@ -32,8 +32,17 @@ def timer_event(key: WindowKey, due: Micros, now: Micros, *, late: bool = False)
     )
 
 
-def read_timer(event: Event) -> tuple[WindowKey, Micros, bool]:
-    """Which window, when it was due, and whether that is told late."""
-    data = event.data
-    key = WindowKey(data["automation"], data["trigger"], data["path"], data["key"])
-    return key, data["micros"], data.get("late", False)
+def read_timer(event: Event) -> tuple[WindowKey, Micros, bool] | None:
+    """Which window, when it was due, and whether that is told late; None if it says no such thing."""
+    match event.data:
+        case {
+            "automation": str(automation),
+            "trigger": int(trigger),
+            "path": str(path),
+            "key": str(key),
+            "micros": int(due),
+        }:
+            late = event.data.get("late") is True
+            return WindowKey(automation, trigger, path, key), due, late
+        case _:
+            return None

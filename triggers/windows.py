@@ -12,15 +12,15 @@ and where that never came the windows it changed are read anew.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-import orjson
-
+from base.time import Micros
 from events import log
 from events.event import Stored
 from events.tx import InsertSpec, Tx
+from triggers.rows import KEY, MEMBER, TIMER, WINDOW, as_json, delete, given, join, same, upsert
 from triggers.tables import MemberRow
 from triggers.window import FRESH, Member, WindowState, difference
 
@@ -57,6 +57,12 @@ class _Turn:
     tx: Tx
     changed: dict[WindowKey, Window] = field(default_factory=dict)
     dropped: set[str] = field(default_factory=set)
+    earliest: Micros | None = None
+    """Of the timers that were set."""
+
+    def expect(self, due: Micros) -> None:
+        if self.earliest is None or due < self.earliest:
+            self.earliest = due
 
 
 class Windows:
@@ -67,6 +73,8 @@ class Windows:
         self._cached: OrderedDict[WindowKey, Window] = OrderedDict()
         self._weight = 0
         self._turn: _Turn | None = None
+        self.on_timer: Callable[[Micros], None] = lambda _due: None
+        """Called after a commit that set timers, with the earliest of them."""
 
     def within(self, tx: Tx) -> WindowRows:
         """The windows as this transaction sees and changes them."""
@@ -84,10 +92,19 @@ class Windows:
         for key in [key for key in turn.changed if key.automation in turn.dropped]:
             del turn.changed[key]
 
+    async def hush(self, tx: Tx, automations: Iterable[str]) -> None:
+        """Take the timers of these rules away: they do not listen. What they remember stays."""
+        if names := list(automations):
+            await tx.execute(f"DELETE FROM timer WHERE automation {tx.any(1, 'text')}", names)
+
     def committed(self, stored: Sequence[Stored]) -> None:  # noqa: ARG002 - that it happened is enough
         """The journal's word that its last transaction is on disk."""
         turn, self._turn = self._turn, None
-        if turn is None or turn.tx.dialect != "sqlite":
+        if turn is None:
+            return
+        if turn.earliest is not None:
+            self.on_timer(turn.earliest)
+        if turn.tx.dialect != "sqlite":
             return
         self._forget(turn.dropped)
         for key, window in turn.changed.items():
@@ -138,6 +155,10 @@ class WindowRows:
         self._tx = tx
         self._turn = windows.turn(tx)
 
+    def expect(self, due: Micros) -> None:
+        """A timer is set for then."""
+        self._turn.expect(due)
+
     async def load(self, keys: Collection[WindowKey]) -> Mapping[WindowKey, Window]:
         """These windows; those that know nothing are missing."""
         found: dict[WindowKey, Window] = {}
@@ -166,15 +187,16 @@ class WindowRows:
                 rows.append((*key, state.newest, state.content(), after.firing))
             if change.timer is not None and change.timer.due is not None:
                 timers.append((*key, change.timer.due))
+                self._turn.expect(change.timer.due)
             elif change.timer is not None:
                 stopped.append(key)
             self._turn.changed[key] = after
-        await _delete(self._tx, "member", _MEMBER, left)
+        await delete(self._tx, "member", MEMBER, left)
         await self._tx.insert(_ADDED, come)
-        await _delete(self._tx, '"window"', _KEY, gone)
-        await _upsert(self._tx, '"window"', _WINDOW, rows, updated=True)
-        await _delete(self._tx, "timer", _KEY, stopped)
-        await _upsert(self._tx, "timer", _TIMER, timers)
+        await delete(self._tx, '"window"', KEY, gone)
+        await upsert(self._tx, '"window"', WINDOW, rows, updated=True)
+        await delete(self._tx, "timer", KEY, stopped)
+        await upsert(self._tx, "timer", TIMER, timers)
 
     async def events(self, positions: Collection[int]) -> Sequence[Stored]:
         """The events at these places of the log, as far as they are still there."""
@@ -183,8 +205,8 @@ class WindowRows:
     async def _read(self, keys: Sequence[WindowKey]) -> dict[WindowKey, Window]:
         rows = await self._tx.fetch(
             "SELECT w.automation, w.trigger, w.path, w.key, w.newest, w.content, w.firing"
-            f' FROM {_given(self._tx, _KEY)} {_join(self._tx)} "window" AS w ON {_same("w")}',
-            _json(keys),
+            f' FROM {given(self._tx, KEY)} {join(self._tx)} "window" AS w ON {same("w")}',
+            as_json(keys),
         )
         if not rows:
             return {}
@@ -192,8 +214,8 @@ class WindowRows:
         members: dict[WindowKey, list[Member]] = {}
         for row in await self._tx.fetch(
             "SELECT m.automation, m.trigger, m.path, m.key, m.time, m.position, m.part, m.content"
-            f" FROM {_given(self._tx, _KEY)} {_join(self._tx)} member AS m ON {_same('m')}",
-            _json(there),
+            f" FROM {given(self._tx, KEY)} {join(self._tx)} member AS m ON {same('m')}",
+            as_json(there),
         ):
             members.setdefault(WindowKey(*row[:4]), []).append(Member.read(*row[4:]))
         return {
@@ -202,65 +224,7 @@ class WindowRows:
         }
 
 
-_Columns = Mapping[str, str]
-_KEY: Final[_Columns] = {
-    "automation": "text", "trigger": "integer", "path": "text", "key": "text",
-}  # fmt: skip
-_MEMBER: Final[_Columns] = {**_KEY, "time": "bigint", "position": "bigint", "part": "integer"}
-_WINDOW: Final[_Columns] = {**_KEY, "newest": "bigint", "content": "text", "firing": "text"}
-_TIMER: Final[_Columns] = {**_KEY, "due": "bigint"}
 _ADDED: Final = InsertSpec(MemberRow)
-
-
-def _given(tx: Tx, columns: _Columns) -> str:
-    """The rows of $1, a JSON list of lists, as a table `g` with these columns."""
-    if tx.dialect == "sqlite":
-        fields = [f"json_extract(value, '$[{n}]') AS {name}" for n, name in enumerate(columns)]
-        return f"(SELECT {', '.join(fields)} FROM json_each($1)) AS g"
-    fields = [
-        f"CAST(value ->> {n} AS {of}) AS {name}" for n, (name, of) in enumerate(columns.items())
-    ]
-    rows = "json_array_elements(CAST(CAST($1 AS text) AS json))"
-    return f"(SELECT {', '.join(fields)} FROM {rows}) AS g"
-
-
-def _join(tx: Tx) -> str:
-    """SQLite keeps to this order: from what is given to its row, and not through the table."""
-    return "CROSS JOIN" if tx.dialect == "sqlite" else "JOIN"
-
-
-def _same(table: str, columns: _Columns = _KEY) -> str:
-    return " AND ".join(f"{table}.{name} = g.{name}" for name in columns)
-
-
-async def _delete(tx: Tx, table: str, columns: _Columns, rows: Sequence[tuple[Any, ...]]) -> None:
-    if rows:
-        names = ", ".join(columns)
-        given = f"SELECT {names} FROM {_given(tx, columns)}"
-        await tx.execute(f"DELETE FROM {table} WHERE ({names}) IN ({given})", _json(rows))
-
-
-async def _upsert(
-    tx: Tx, table: str, columns: _Columns, rows: Sequence[tuple[Any, ...]], *, updated: bool = False
-) -> None:
-    """`updated` says that the table has such a column, for the time of this transaction."""
-    if not rows:
-        return
-    more, when, moved = (
-        (", updated", ", CAST($2 AS BIGINT)", ["updated"]) if updated else ("", "", [])
-    )
-    sets = [f"{name} = excluded.{name}" for name in [*columns, *moved] if name not in _KEY]
-    names = ", ".join(columns)
-    await tx.execute(
-        f"INSERT INTO {table} ({names}{more}) SELECT {names}{when} FROM {_given(tx, columns)}"
-        f" WHERE true ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET {', '.join(sets)}",
-        _json(rows),
-        *((tx.now,) if updated else ()),
-    )
-
-
-def _json(rows: Sequence[tuple[Any, ...]]) -> str:
-    return orjson.dumps(rows).decode()
 
 
 def _weight(window: Window) -> int:

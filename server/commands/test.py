@@ -127,14 +127,16 @@ def _line(moment: Moment) -> str:
     words = {
         "given": "event",
         "emitted": "emitted",
+        "rang": "timer",
         "passes": "time passes",
         "fired": "fires",
+        "resolved": "clears",
         "duplicate": "duplicate",
         "unanswered": "no answer",
         "looped": "chain cut",
         "breaker": "breaker opens",
     }[moment.kind]
-    if event is None or moment.kind == "fired":
+    if event is None or moment.kind in ("rang", "fired", "resolved"):
         return f"{at}  {words}"
     subject = f" {event.subject}" if event.subject else ""
     data = f" {_brief(event.data)}" if event.has_data and moment.kind == "given" else ""

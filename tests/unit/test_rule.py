@@ -143,9 +143,9 @@ def test_a_mistake_names_the_field_and_the_reason(change, complaint):
         ({"event": "x", "where": "event.data.size()"}, "trigger.where: a condition must be true"),
         ({"event": "x", "where": 5}, "trigger.where: "),
         ({"event": "x", "match": {"data": {"a": [{"numeric": [">"]}]}}}, "trigger.match.data.a"),
-        ({"count": "x", "within": -5}, "trigger.count: the trigger `count` is not supported"),
-        ({"cron": "61 * * * *"}, "trigger.cron: the trigger `cron` is not supported"),
-        ({"absent": "x"}, "trigger.absent: the trigger `absent` is not supported"),
+        ({"count": "x", "within": -5}, "trigger: `at_least` is missing"),
+        ({"cron": "61 * * * *"}, "trigger.cron: minute: 61 is not within 0 to 59"),
+        ({"absent": "x"}, "trigger: `for` is missing"),
     ],
     ids=str,
 )

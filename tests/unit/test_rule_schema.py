@@ -7,7 +7,7 @@ from automations.schema import rule_schema
 from automations.source_schema import source_schema
 from base.fields import FormError
 from events.webhooks import hook, mapping, schemes
-from triggers import event_trigger
+from triggers import event_trigger, kinds, schedule
 
 RULES = Draft202012Validator(rule_schema())
 SOURCES = Draft202012Validator(source_schema())
@@ -23,6 +23,46 @@ FULL = {
     "trigger": [
         {"event": "a.*", "source": "/s/*", "subject": ["x", "y"], "match": {"data": {"a": [1]}}},
         {"event": ["a", "b"], "where": "event.data.x > 1"},
+        {
+            "cron": "30 9 * * mon-fri",
+            "timezone": "Europe/Berlin",
+            "start": "2030-01-01",
+            "catch_up": "all",
+            "where": "!holiday(now, 'DE-BE')",
+        },
+        {"every": "90m"},
+        {
+            "count": "a.*",
+            "source": "/s",
+            "at_least": 3,
+            "within": "10m",
+            "per": ["subject", "data.host"],
+            "allowed_lateness": "5m",
+        },
+        {
+            "absent": ["a", "b"],
+            "for": "5m",
+            "per": "data.host",
+            "expected": ["x", 5],
+        },
+        {"absent": "paid", "for": "1h", "after": {"event": "created", "where": "event.depth == 0"}},
+        {
+            "sequence": ["a", {"event": "b", "per": "data.id"}, {"any": ["c", "d"]}],
+            "within": "1h",
+            "per": "subject",
+        },
+        {"all": ["a", {"absent": "b", "for": "5m"}], "within": "1h"},
+        {"any": ["a", "b", "c"], "at_least": 2, "within": "1h"},
+        {
+            "aggregate": "a",
+            "value": "event.data.ms",
+            "function": "p95",
+            "over": "10m",
+            "above": 250.5,
+            "at_least": 20,
+        },
+        {"rrule": "FREQ=DAILY"},
+        {"at": "2030-01-01T09:00:00Z"},
     ],
     "actions": [
         {
@@ -51,6 +91,7 @@ FULL = {
             "expect": [200, 204],
         },
     ],
+    "on_resolve": [{"run": "my-flow"}],
     "tests": [
         {
             "name": "t",
@@ -91,7 +132,10 @@ def test_both_schemas_are_valid_schemas():
 
 def test_the_schema_names_every_field_that_the_parser_takes_and_no_other():
     assert names("rule") == set(rule.FIELDS)
-    assert names("trigger") == set(event_trigger.FIELDS)
+    assert names("event") == set(event_trigger.FIELDS)
+    assert names("clock") == set(schedule.FIELDS)
+    for kind, fields in kinds.FIELDS.items():
+        assert names(kind) == set(fields)
     assert names("run") == set(run_action.FIELDS)
     assert names("emit") == set(emit_action.FIELDS)
     assert names("call") == set(call_action.FIELDS)
@@ -118,6 +162,16 @@ WRONG = [
     {"trigger": {"event": "a", "wher": "x"}},
     {"trigger": {"event": 5}},
     {"trigger": []},
+    {"trigger": {"cron": "@daily", "every": "1d"}},
+    {"trigger": {"count": "a", "within": "1h"}},
+    {"trigger": {"count": "a", "at_least": 0, "within": "1h"}},
+    {"trigger": {"sequence": [], "within": "1h"}},
+    {"trigger": {"all": ["a", {"every": "1h"}], "within": "1h"}},
+    {"trigger": {"absent": "a", "for": "1h", "expected": [None]}},
+    {"trigger": {"aggregate": "a", "value": "1", "function": "sum", "over": "1h"}},
+    {"trigger": {"aggregate": "a", "value": "1", "function": "mode", "over": "1h", "above": 1}},
+    {"trigger": {"every": "1h", "per": "subject"}},
+    {"trigger": {"cron": "@daily", "catch_up": "some"}},
     {"actions": []},
     {"actions": [{"run": "x", "emit": "y"}]},
     {"actions": [{"rnu": "x"}]},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,11 +19,12 @@ from automations.ruleset import Ruleset
 from automations.starting import Refusal, Started
 from base.database import Database
 from base.ids import new_id
-from base.time import now
+from base.time import Micros, now
 from events.change import Change
 from events.event import Event, Stored
 from events.journal import Journal
 from triggers.evaluator import TriggerEvaluator
+from triggers.timers import Timers
 from triggers.windows import Windows
 
 
@@ -66,16 +67,17 @@ class World:
         self.database = database
         self.rules = Ruleset()
         self.starter = NotedRuns()
-        self.recorder = FiringRecorder(self.rules, self.starter, variables=variables)
         self.windows = Windows()
-        self.evaluator = TriggerEvaluator(self.recorder, self.windows)
+        self.recorder = FiringRecorder(self.rules, self.starter, self.windows, variables=variables)
+        self.evaluator = TriggerEvaluator(self.recorder, self.windows, variables=variables)
         self.rules.serve(self.evaluator)
         self.stored: list[Stored] = []
         self.journal: Journal
         self.book: Rulebook
         self.occasions: Occasions
+        self.timers: Timers
 
-    async def begin(self, journal: Journal) -> None:
+    async def begin(self, journal: Journal, clock: Callable[[], Micros] = now) -> None:
         self.journal = journal
         self.book = Rulebook(self.database, journal, self.rules, self.windows)
         self.book.on_resumed = self.recorder.forget
@@ -84,6 +86,7 @@ class World:
         journal.subscribe(self.stored.extend)
         self.occasions = Occasions(journal, self.rules, self.recorder, self.evaluator)
         await self.book.load()
+        self.timers = Timers(self.database, journal, self.evaluator, clock=clock)
 
     async def apply(self, *definitions: dict[str, Any], origin: str = "test", prune: bool = True):
         rules = [(Rule.parse(definition), None) for definition in definitions]
@@ -96,6 +99,11 @@ class World:
         async with self.database.reader() as session:
             connection = await session.connection()
             return [tuple(row) for row in await connection.execute(text(sql), values)]
+
+    async def ring(self) -> None:
+        """Let all timers ring that are due."""
+        while await self.timers.ring():
+            pass
 
     def told(self, type_: str) -> list[Event]:
         """The stored events of a type, in the order of the log."""
@@ -110,7 +118,7 @@ def open_world(running):
     async def opened(database: Database, **options: Any) -> AsyncIterator[World]:
         world = World(database, options.pop("variables", None))
         async with running(database, world.evaluator, **options) as journal:
-            await world.begin(journal)
+            await world.begin(journal, options.get("clock", now))
             yield world
 
     return opened

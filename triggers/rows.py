@@ -1,0 +1,69 @@
+"""Statements on many rows at once, told which by one JSON list of lists: the same on both databases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+
+from events.tx import Tx
+
+Columns = Mapping[str, str]
+KEY: Final[Columns] = {
+    "automation": "text", "trigger": "integer", "path": "text", "key": "text",
+}  # fmt: skip
+MEMBER: Final[Columns] = {**KEY, "time": "bigint", "position": "bigint", "part": "integer"}
+WINDOW: Final[Columns] = {**KEY, "newest": "bigint", "content": "text", "firing": "text"}
+TIMER: Final[Columns] = {**KEY, "due": "bigint"}
+
+
+def given(tx: Tx, columns: Columns) -> str:
+    """The rows of $1, a JSON list of lists, as a table `g` with these columns."""
+    if tx.dialect == "sqlite":
+        fields = [f"json_extract(value, '$[{n}]') AS {name}" for n, name in enumerate(columns)]
+        return f"(SELECT {', '.join(fields)} FROM json_each($1)) AS g"
+    fields = [
+        f"CAST(value ->> {n} AS {of}) AS {name}" for n, (name, of) in enumerate(columns.items())
+    ]
+    rows = "json_array_elements(CAST(CAST($1 AS text) AS json))"
+    return f"(SELECT {', '.join(fields)} FROM {rows}) AS g"
+
+
+def join(tx: Tx) -> str:
+    """SQLite keeps to this order: from what is given to its row, and not through the table."""
+    return "CROSS JOIN" if tx.dialect == "sqlite" else "JOIN"
+
+
+def same(table: str, columns: Columns = KEY) -> str:
+    return " AND ".join(f"{table}.{name} = g.{name}" for name in columns)
+
+
+async def delete(tx: Tx, table: str, columns: Columns, rows: Sequence[tuple[Any, ...]]) -> None:
+    if rows:
+        names = ", ".join(columns)
+        which = f"({names}) IN (SELECT {names} FROM {given(tx, columns)})"
+        await tx.execute(f"DELETE FROM {table} WHERE {which}", as_json(rows))
+
+
+async def upsert(
+    tx: Tx, table: str, columns: Columns, rows: Sequence[tuple[Any, ...]], *, updated: bool = False
+) -> None:
+    """`updated` says that the table has such a column, for the time of this transaction."""
+    if not rows:
+        return
+    more, when, moved = (
+        (", updated", ", CAST($2 AS BIGINT)", ["updated"]) if updated else ("", "", [])
+    )
+    sets = [f"{name} = excluded.{name}" for name in [*columns, *moved] if name not in KEY]
+    names = ", ".join(columns)
+    await tx.execute(
+        f"INSERT INTO {table} ({names}{more}) SELECT {names}{when} FROM {given(tx, columns)}"
+        f" WHERE true ON CONFLICT ({', '.join(KEY)}) DO UPDATE SET {', '.join(sets)}",
+        as_json(rows),
+        *((tx.now,) if updated else ()),
+    )
+
+
+def as_json(rows: Sequence[tuple[Any, ...]]) -> str:
+    return orjson.dumps(rows, default=tuple).decode()
