@@ -30,6 +30,7 @@ from triggers.lateness import admitted, inserted, not_before
 from triggers.listening import Listening
 from triggers.selector import Failure
 from triggers.window import (
+    MOST_EVENTS,
     Fired,
     Member,
     Note,
@@ -132,14 +133,17 @@ class Aggregate:
         if not verdict.holds:
             return Step(after, resolved=Resolved(time, position, event, verdict.figure))
         latest = time if event is None else members[-1].time
-        return Step(after, Fired(latest, position, taken(members), len(members), verdict.figure))
+        return Step(
+            after,
+            Fired(latest, position, taken(members[-MOST_EVENTS:]), len(members), verdict.figure),
+        )
 
     def _rings(self, values: list[Value], holds: bool) -> int | None:
         """After how many of the oldest values the verdict is due again."""
         enough = len(values) - self.at_least + 1
         if enough <= 0:
             return None
-        turn = turns_after(self.function, values, self.bound)
+        turn = turns_after(self.function, values, self.bound, beyond=holds)
         if turn is None or turn >= enough:
             return enough if holds else None
         return turn

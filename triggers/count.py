@@ -16,7 +16,7 @@ from base.time import Micros
 from triggers.key import Key
 from triggers.lateness import admitted, inserted, not_before
 from triggers.listening import Listening
-from triggers.window import Fired, Member, Step, Tick, Told, WindowState, taken
+from triggers.window import MOST_EVENTS, Fired, Member, Step, Tick, Told, WindowState, taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Count:
             at, members = inserted(members, one.member())
             full = self._full(members, at)
             if full:
-                fired = Fired(full[-1].time, one.position, taken(full), len(full))
+                fired = Fired(full[-1].time, one.position, taken(full[-MOST_EVENTS:]), len(full))
                 return Step(WindowState(coming.newest), fired, notes=coming.notes)
         if coming.newest is not None:
             members = not_before(members, coming.newest - self.lateness - self.within)

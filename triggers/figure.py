@@ -6,8 +6,9 @@ between its neighbours in order: at rank 0.95 · (n - 1), counted from 0.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from math import fsum
 from sys import float_info
 from typing import Final, Literal
@@ -39,12 +40,19 @@ def figure(function: Function, values: Sequence[Value]) -> float:
 
 
 def _sum(values: Sequence[Value]) -> float:
-    if all(type(value) is int for value in values):
-        return sum(values)
+    return sum(values) if _are_whole(values) else _float_sum(values)
+
+
+def _are_whole(values: Sequence[Value]) -> bool:
+    return set(map(type, values)) <= {int, bool}
+
+
+def _float_sum(values: Iterable[float]) -> float:
+    numbers = list(values)
     try:
-        return fsum(values)
+        return fsum(numbers)
     except OverflowError:
-        return sum(map(float, values))
+        return sum(map(float, numbers))
 
 
 def _p95(values: Sequence[Value]) -> float:
@@ -72,52 +80,58 @@ class Bound:
         return number > self.limit if self.side == "above" else number < self.limit
 
 
-def turns_after(function: Function, values: Sequence[Value], bound: Bound) -> int | None:
+def turns_after(
+    function: Function, values: Sequence[Value], bound: Bound, *, beyond: bool
+) -> int | None:
     """How many of the oldest values have to go before the figure may be on the other side.
 
-    None where it stays on its side down to the last value. An answer may be early, never
-    late: whoever acts on it asks again.
+    `beyond` says on which it is. None where it stays there down to the last value. An answer
+    may be early, never late: whoever acts on it asks again.
     """
     match function:
         case "min" | "max":
-            return _extreme_turn(function, values, bound)
+            # One value beyond is enough for the high side of a max; for the low, all must be.
+            alone = (function == "max") == (bound.side == "above")
+            return _extreme_turn(values, bound, alone=alone) if alone == beyond else None
         case "p95":
             return _p95_turn(values, bound)
-        case "sum":
-            return _sum_turn(values, bound)
-        case "avg" | "ratio":
-            level = [value - bound.limit for value in values]
-            return _sum_turn(level, Bound(bound.side, 0))
+        case "sum" | "avg" | "ratio":
+            return _sum_turn(values, bound, mean=function != "sum", beyond=beyond)
 
 
-def _extreme_turn(
-    function: Literal["min", "max"], values: Sequence[Value], bound: Bound
-) -> int | None:
-    """One value beyond is enough for the high side of a `max`; for the low side all must be."""
-    one_is_enough = (function == "max") == (bound.side == "above")
+def _extreme_turn(values: Sequence[Value], bound: Bound, *, alone: bool) -> int | None:
+    """It turns with the last value that is decisive by itself."""
     for gone in range(len(values), 0, -1):
-        if bound.is_beyond(values[gone - 1]) == one_is_enough:
+        if bound.is_beyond(values[gone - 1]) == alone:
             return gone if gone < len(values) else None
     return None
 
 
-def _sum_turn(values: Sequence[float], bound: Bound) -> int | None:
+def _sum_turn(values: Sequence[Value], bound: Bound, *, mean: bool, beyond: bool) -> int | None:
     """Looks at the oldest only; near the limit, where rounding might tell, it does not guess."""
-    total = _sum(values)
-    whole = all(type(value) is int for value in (*values, bound.limit))
-    margin = 0 if whole else 1e-9 * (_sum([abs(value) for value in values]) + abs(bound.limit))
-    beyond = bound.is_beyond(total)
-    for gone, value in enumerate(values[:LOOK_AHEAD], 1):
+    total, left, limit = _sum(values), len(values) if mean else 1, bound.limit
+    margin = 0.0
+    if type(limit) is not int or not _are_whole(values):
+        margin = 1e-9 * (_float_sum(map(abs, values)) + abs(limit) * left)
+    if margin and not abs(total - limit * left) > margin:
+        return 1
+    above = bound.side == "above"
+    for gone, value in enumerate(islice(values, LOOK_AHEAD), 1):
         total -= value
-        near = margin and not abs(total - bound.limit) > margin
-        if near or bound.is_beyond(total) != beyond:
+        left -= mean
+        gap = total - limit * left
+        if (gap > 0 if above else gap < 0) != beyond or (margin and not abs(gap) > margin):
             return gone
     return LOOK_AHEAD if len(values) > LOOK_AHEAD else None
 
 
 def _p95_turn(values: Sequence[Value], bound: Bound) -> int | None:
     """By the number of values beyond; where that leaves it open, it does not guess."""
-    beyond = [bound.is_beyond(value) for value in values]
+    limit = bound.limit
+    if bound.side == "above":
+        beyond = [value > limit for value in values]
+    else:
+        beyond = [value < limit for value in values]
     many, before = sum(beyond), _p95_side(sum(beyond), len(values), bound)
     for gone, one in enumerate(beyond[:LOOK_AHEAD], 1):
         many -= one

@@ -9,7 +9,7 @@ still step in between, so all that is younger than the allowed lateness is kept 
 
 Bounded: what is older than any late occurrence may be is cut down to the latest chain of
 each length, and so is what is older than the last `MOST` occurrences, as if the lateness
-had been shorter there.
+had been shorter there. The cutting down waits until it pays.
 """
 
 from __future__ import annotations
@@ -61,21 +61,54 @@ class Sequence:
         if isinstance(told, Tick):
             return Step(state)
         coming = admitted(state, told, self.lateness)
-        if not coming.occurrences or coming.newest is None:
+        if not coming.occurrences:
             return Step(replace(state, newest=coming.newest), notes=coming.notes)
         # One time for all that one entry of the log brought: so it is one step of a chain.
         time = max(one.time for one in coming.occurrences)
-        members = state.members
+        # A condition moves nothing when it begins to hold; but it may be the first thing told.
+        newest = time if coming.newest is None else coming.newest
+        members, in_order = state.members, True
         for one in coming.occurrences:
-            _, members = inserted(members, replace(one, time=time).member())
-        members = not_before(members, coming.newest - self.lateness - self.within)
-        full, kept = self._chained(members, _settled(members, coming.newest - self.lateness))
+            at, members = inserted(members, replace(one, time=time).member())
+            in_order = in_order and at == len(members) - 1
+        members = not_before(members, newest - self.lateness - self.within)
+        full, kept = self._looked_at(members, newest - self.lateness, in_order=in_order)
         if full:
-            position = coming.occurrences[0].position
             refs = taken(full)
-            fired = Fired(full[-1].time, position, refs, len(refs))
-            return Step(WindowState(coming.newest), fired, notes=coming.notes)
-        return Step(WindowState(coming.newest, members=kept), notes=coming.notes)
+            fired = Fired(full[-1].time, coming.occurrences[0].position, refs, len(refs))
+            return Step(WindowState(newest), fired, notes=coming.notes)
+        return Step(WindowState(newest, members=kept), notes=coming.notes)
+
+    def _looked_at(
+        self, members: tuple[Member, ...], time: Micros, *, in_order: bool
+    ) -> tuple[Chain, Chain]:
+        """The latest whole chain, if any, and the members to keep. Late ones may be of `time`."""
+        settled = _settled(members, time)
+        if in_order and members and not self._pays(settled, len(members)):
+            return self._ending(members), members
+        return self._chained(members, settled)
+
+    def _pays(self, settled: int, count: int) -> bool:
+        """Whether it is time to cut down what is settled: that takes a pass over them all."""
+        most = len(self.steps) * (len(self.steps) + 1) // 2
+        return settled > most + max(8, count // 8)
+
+    def _ending(self, members: tuple[Member, ...]) -> Chain:
+        """The latest whole chain that ends with the last moment, if there is one.
+
+        What comes last in time can only end a chain; so this is all there is to look for.
+        """
+        wanted, moment = len(self.steps) - 1, members[-1][:2]
+        chain: list[Member] = []
+        for member in reversed(members):
+            if member.time < moment[0] - self.within or (not chain and member[:2] != moment):
+                break
+            if member.part == wanted and (not chain or member[:2] < chain[-1][:2]):
+                chain.append(member)
+                wanted -= 1
+                if wanted < 0:
+                    return tuple(reversed(chain))
+        return ()
 
     def _chained(self, members: tuple[Member, ...], settled: int) -> tuple[Chain, Chain]:
         """The latest whole chain, if any, and the members that still matter.
@@ -85,6 +118,7 @@ class Sequence:
         chains: list[Chain] = [()] * len(self.steps)
         lasting: set[Member] = set()
         full: Chain = ()
+        young = 0
         for at, moment in _moments(members):
             if at <= settled:
                 lasting = {member for chain in chains[:-1] for member in chain}

@@ -50,7 +50,7 @@ def test_a_turn_is_never_told_too_late(function, values, side, limit):
     bound = Bound(side, limit)
     sides = [bound.is_beyond(figure(function, values[gone:])) for gone in range(len(values))]
     turn = next((gone for gone, one in enumerate(sides) if one != sides[0]), None)
-    told = turns_after(function, values, bound)
+    told = turns_after(function, values, bound, beyond=sides[0])
     assert told is None or told >= 1
     if turn is not None:
         assert told is not None
@@ -61,10 +61,11 @@ def test_a_turn_is_never_told_too_late(function, values, side, limit):
 
 def test_the_turn_of_a_long_sum_is_asked_for_again():
     values = [1] * (LOOK_AHEAD * 2)
-    assert turns_after("sum", values, Bound("above", 10)) == LOOK_AHEAD
-    assert turns_after("sum", values[:LOOK_AHEAD], Bound("above", 10)) == LOOK_AHEAD - 10
+    assert turns_after("sum", values, Bound("above", 10), beyond=True) == LOOK_AHEAD
+    few = values[:LOOK_AHEAD]
+    assert turns_after("sum", few, Bound("above", 10), beyond=True) == LOOK_AHEAD - 10
 
 
 def test_what_can_only_fall_does_not_rise_by_itself():
-    assert turns_after("sum", [1, 2, 3], Bound("above", 10)) is None
-    assert turns_after("max", [1, 2, 3], Bound("above", 10)) is None
+    assert turns_after("sum", [1, 2, 3], Bound("above", 10), beyond=False) is None
+    assert turns_after("max", [1, 2, 3], Bound("above", 10), beyond=False) is None
