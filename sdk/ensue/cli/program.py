@@ -33,7 +33,7 @@ FAILED: Final = 1
 USAGE: Final = 2
 INTERRUPTED: Final = 130
 
-_OF_THE_SERVER: Final = ("init", "serve", "lint", "test", "schema", "db", "doctor")
+_OF_THE_SERVER: Final = ("init", "serve", "lint", "test", "import", "schema", "db", "doctor")
 _SECRETS: Final = ("--api-key", "--token", "--password", "--secret")
 _URLS: Final = {"--api-url": "ENSUE_API_KEY", "--database": "ENSUE_DATABASE"}
 _URL_WITH_PASSWORD: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/@]*:[^/@]+@", re.IGNORECASE)

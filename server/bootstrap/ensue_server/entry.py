@@ -28,10 +28,13 @@ PATH: Final[Path] = next(
 def commands() -> Mapping[str, tuple[Callable[[], click.Command], str]]:
     """The server's commands by name: what loads one, and its help in a few words.
 
-    Each is `command` in the module of its name in `server.commands`; none is imported for
-    the list, so that `ensue --help` stays fast.
+    Each is `command` in the module of its name in `server.commands` (`import_` for `import`,
+    which Python keeps for itself); none is imported for the list, so that `ensue --help`
+    stays fast.
     """
-    return {name: (partial(_load, name), words) for name, words in _COMMANDS.items()}
+    return {
+        name: (partial(_load, _MODULES.get(name, name)), words) for name, words in _COMMANDS.items()
+    }
 
 
 def enter() -> None:
@@ -50,7 +53,9 @@ _COMMANDS: Final = {
     "serve": "Serve a project directory.",
     "lint": "Check rules and sources.",
     "test": "Run the tests that stand beside the rules.",
+    "import": "Rules of Prefect or EventBridge, as rules of ours.",
     "schema": "Print the JSON Schema of rules, for editors.",
     "db": "The database: upgrade, back up.",
     "doctor": "Look for what is wrong with an installation.",
 }
+_MODULES: Final = {"import": "import_"}
