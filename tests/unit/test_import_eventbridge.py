@@ -303,6 +303,24 @@ def test_a_schedule_keeps_its_times(expression: str, trigger: dict[str, Any]) ->
 
 
 @pytest.mark.parametrize(
+    ("expression", "times"),
+    [
+        # The rehearsal begins at midnight of Tuesday, 1 January 2030.
+        ("rate(12 hours)", ["12h", "24h", "36h"]),
+        ("cron(30 2 ? * 3-4 *)", ["2h30m", "26h30m"]),
+        ("cron(0 9 ? * 3#1 *)", ["9h"]),
+        ("cron(0 9 * * ? 2031)", []),
+    ],
+)
+def test_a_rule_fires_at_the_times_of_the_schedule(expression: str, times: list[str]) -> None:
+    expect = [{"at": at, "run": "it"} for at in times]
+    tests = [{"given": [{"at": "47h"}], "expect": expect}]
+    definition = one(None, ScheduleExpression=expression).definition
+    [result] = rehearse(Rule.parse({**definition, "actions": [{"run": "it"}], "tests": tests}))
+    assert result.passed, result.rows
+
+
+@pytest.mark.parametrize(
     "expression",
     ["cron(0 8 3W * ? *)", "cron(0 8 LW * ? *)", "cron(61 8 * * ? *)", "cron(0 8 * *)", "rate(soon)",
      "often", "", 7, "cron(0 8 ? * 8 *)", "cron(0 8 ? * X#2 *)", "at(noon)"],

@@ -118,6 +118,7 @@ def notes(draft: Draft, kind: str) -> list[tuple[str, str]]:
 )  # fmt: skip
 def test_a_trigger_waits_for_the_same(form: dict[str, Any], becomes: Any) -> None:
     assert trigger_of(form) == becomes
+    assert Rule.parse({"name": "it", "trigger": becomes, "actions": [{"run": "it"}]})
 
 
 def test_reacting_once_in_a_span_becomes_a_throttle() -> None:
@@ -178,6 +179,52 @@ def test_what_has_no_equal_is_told_and_the_rule_does_not_act(
     draft = one({"expect": ["prefect.flow-run.Failed"], **form})
     assert f"trigger.{place}" in [where for where, _ in notes(draft, "missing")]
     assert draft.definition["shadow"] is True
+
+
+S1, S2 = ({"subject": subject} for subject in ("scale.1", "scale.2"))
+
+
+@pytest.mark.parametrize(
+    ("trigger", "given", "times"),
+    [
+        (
+            {"expect": ["a"], "threshold": 3, "within": 600, "for_each": ["prefect.resource.id"]},
+            [{"type": "a", **S1}, {"type": "a", **S2}, {"at": "5m", "type": "a", **S1},
+             {"at": "6m", "type": "a", **S1}, {"at": "7m", "type": "a", **S1}],
+            ["6m"],
+        ),
+        (
+            {"posture": "Proactive", "after": ["a"], "expect": ["b"], "within": 60,
+             "for_each": ["prefect.resource.id"]},
+            [{"type": "a", **S1}, {"type": "a", **S2}, {"at": "30s", "type": "b", **S1}, {"at": "10m"}],
+            ["1m"],
+        ),
+        (
+            {"after": ["a"], "expect": ["b"], "within": 60},
+            [{"type": "b"}, {"at": "1s", "type": "a"}, {"at": "2s", "type": "b"}, {"at": "3s", "type": "b"}],
+            ["2s"],
+        ),
+        (
+            {"type": "compound", "require": "all", "within": 3600, "triggers": [
+                {"expect": ["a"]}, {"expect": ["b"]}]},
+            [{"type": "b"}, {"at": "30m", "type": "a"}, {"at": "40m", "type": "a"}],
+            ["30m"],
+        ),
+        (
+            {"type": "sequence", "within": 3600, "triggers": [{"expect": ["a"]}, {"expect": ["b"]}]},
+            [{"type": "b"}, {"at": "1m", "type": "a"}, {"at": "2m", "type": "b"}],
+            ["2m"],
+        ),
+    ],
+)  # fmt: skip
+def test_a_rule_fires_when_the_automation_would(
+    trigger: dict[str, Any], given: list[dict[str, Any]], times: list[str]
+) -> None:
+    """As Prefect's documentation tells it, where spans that slide and spans in a row agree."""
+    tests = [{"given": given, "expect": [{"at": at, "run": "it"} for at in times]}]
+    definition = {**one(trigger).definition, "actions": [{"run": "it"}], "tests": tests}
+    [result] = rehearse(Rule.parse(definition))
+    assert result.passed, result.rows
 
 
 # ---- labels: held to what Prefect's documentation says of them ----
