@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from triggers.branch import Branch, Group, Path
@@ -51,9 +52,12 @@ def reasons(selector: Selector, root: Mapping[str, Any]) -> tuple[Reason, ...]:
         own = root["type"].startswith(OWN)
         wanted = [glob.text for glob in selector.types]
         return (Reason("type", wanted, root["type"], note=OWN_EVENTS if own else None),)
-    if any(compile_branch(branch)(root) for branch in selector.branches):
-        return ()
-    failing = [(branch, _failing(branch, root)) for branch in selector.branches]
+    failing = []
+    for branch in selector.branches:
+        leaves = _failing(branch, root)
+        if not leaves and (len(branch) < 2 or _judge(branch)(root) != NO):
+            return ()
+        failing.append((branch, leaves))
     branch, leaves = min(failing, key=lambda tried: len(tried[1]))
     if not leaves:
         return (_joint_reason(branch, root),)
@@ -62,13 +66,18 @@ def reasons(selector: Selector, root: Mapping[str, Any]) -> tuple[Reason, ...]:
 
 def _failing(branch: Branch, root: Mapping[str, Any]) -> list[tuple[Path, tuple[Group, ...]]]:
     """The fields that do not even meet their conditions by themselves."""
-    return [leaf for leaf in branch if compile_branch((leaf,))(root) == NO]
+    return [leaf for leaf in branch if _judge((leaf,))(root) == NO]
+
+
+_judge = lru_cache(maxsize=10_000)(compile_branch)
+"""Compiled when it is asked for: most conditions are never explained, some often."""
 
 
 def _leaf_reason(path: Path, groups: tuple[Group, ...], root: Mapping[str, Any]) -> Reason:
-    group = next(
-        (group for group in groups if compile_branch(((path, (group,)),))(root) == NO), groups[0]
-    )
+    group = groups[0]
+    if len(groups) > 1:
+        failing = (one for one in groups if _judge(((path, (one,)),))(root) == NO)
+        group = next(failing, group)
     values = list(instances(root, path))
     actual = _actual(values)
     missing = not values and Exists(wanted=False) not in group
