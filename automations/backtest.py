@@ -62,7 +62,7 @@ class Backtest:
         self._database = database
         self._part = part
         self._until = until
-        self._simulation = Simulation(rules, bounds, variables)
+        self._simulation = Simulation(rules, bounds, variables, start=part.start)
         self._left = 0
         self.left_out = 0
         """How many firings were counted only."""
@@ -102,7 +102,7 @@ async def compare(
     variables: Mapping[str, Any],
 ) -> list[Mapping[str, Tally]]:
     """What each of several sets of rules comes to over the same events, by the rules' names."""
-    simulations = [Simulation(rules, bounds, variables) for rules in sets]
+    simulations = [Simulation(rules, bounds, variables, start=part.start) for rules in sets]
 
     def wants(event_type: str) -> bool:
         return any(simulation.wants(event_type) for simulation in simulations)

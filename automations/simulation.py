@@ -68,12 +68,17 @@ class Simulation:
     """Some rules over some events, taken in the order of the log.
 
     Whether a rule is enabled or in shadow does not matter. `bounds` knows the service's bounds
-    for rules that name none of their own; `variables` are the settings' `vars`. Windows are
-    empty at the beginning.
+    for rules that name none of their own; `variables` are the settings' `vars`. The rules begin
+    to listen at `start`, with windows that know nothing.
     """
 
     def __init__(
-        self, rules: Iterable[Rule], bounds: Ruleset, variables: Mapping[str, Any]
+        self,
+        rules: Iterable[Rule],
+        bounds: Ruleset,
+        variables: Mapping[str, Any],
+        *,
+        start: Micros,
     ) -> None:
         self._bounds = bounds
         self._variables = dict(variables)
@@ -87,7 +92,9 @@ class Simulation:
                 for number, trigger in enumerate(rule.triggers)
             ],
         )
-        self._windows = MemoryWindows()
+        self._windows = MemoryWindows(self._variables)
+        for rule in self._rules.values():
+            self._windows.enable(rule.name, rule.triggers, start)
         self._acted: set[str] = set()
         self._position = 0
         self.tallies = {name: Tally() for name in self._rules}

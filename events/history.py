@@ -7,7 +7,7 @@ likes; and what is in events that nobody asked for, by their type, is never fetc
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
@@ -29,18 +29,19 @@ Wants = Callable[[str], bool]
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """The events behind position `after`, up to and with `last`."""
+    """The events behind position `after`, up to and with `last`.
+
+    `start` is from when on it is known what happened: what was asked for, or when the first of
+    the events came in, where none are kept from before.
+    """
 
     after: int
     last: int
+    start: Micros
 
     @property
     def length(self) -> int:
         return max(self.last - self.after, 0)
-
-    def newest(self, events: int) -> Stretch:
-        """Its end, at most so many events long."""
-        return Stretch(max(self.after, self.last - events), self.last)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +57,22 @@ class Page:
     """When the last of them came in."""
 
 
-async def stretch(database: Database, since: Micros, until: Micros | None = None) -> Stretch:
-    """What came in from `since` on and before `until`, of what is stored now.
+async def stretch(
+    database: Database, since: Micros, until: Micros | None = None, *, most: int | None = None
+) -> Stretch:
+    """What came in from `since` on and before `until`, of what is stored now; the newest `most`.
 
     It goes by when events arrived, which is the order of the log, and not by their own time.
     """
     async with database.reader() as session:
         first, last = await _ends(session)
-        begin = await _position(session, since, first, last)
+        begin = asked = await _position(session, since, first, last)
         end = last + 1 if until is None else await _position(session, until, first, last)
-    return Stretch(begin - 1, end - 1)
+        if most is not None:
+            begin = max(begin, end - most)
+        known = None if first < begin == asked else await _next(session, begin)
+    start = max(since, known[1]) if known and known[0] < end else since
+    return Stretch(begin - 1, max(end, begin) - 1, start)
 
 
 async def pages(database: Database, part: Stretch, wants: Wants) -> AsyncIterator[Page]:
@@ -74,7 +81,7 @@ async def pages(database: Database, part: Stretch, wants: Wants) -> AsyncIterato
     after = part.after
     while after < part.last:
         async with database.reader() as session:
-            page = await _page(session, Stretch(after, part.last), wanted)
+            page = await _page(session, replace(part, after=after), wanted)
         if page is None:
             return
         yield page
@@ -127,15 +134,21 @@ async def _position(session: AsyncSession, instant: Micros, first: int, last: in
     low, high = first, last + 1
     while low < high:
         middle = (low + high) // 2
-        found: Any = (
-            select(EventRow.position, EventRow.received)
-            .where(col(EventRow.position) >= middle)
-            .order_by(col(EventRow.position))
-            .limit(1)
-        )
-        row = (await session.exec(found)).first()
+        row = await _next(session, middle)
         if row is not None and row[1] < instant:
             low = row[0] + 1
         else:
             high = middle
     return low
+
+
+async def _next(session: AsyncSession, position: int) -> tuple[int, Micros] | None:
+    """The first event at or behind a position: where it is, and when it came in."""
+    found: Any = (
+        select(EventRow.position, EventRow.received)
+        .where(col(EventRow.position) >= position)
+        .order_by(col(EventRow.position))
+        .limit(1)
+    )
+    row = (await session.exec(found)).first()
+    return None if row is None else (row[0], row[1])

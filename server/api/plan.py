@@ -135,7 +135,7 @@ class PlanApi:
         new = [one.new.rule for one in changing if one.new]
         if not changing:
             return 0, {}, {}
-        part = (await stretch(self._database, since)).newest(MOST_COMPARED)
+        part = await stretch(self._database, since, most=MOST_COMPARED)
         before, after = await compare(
             self._database,
             part,

@@ -36,8 +36,18 @@ async def test_it_begins_and_ends_by_when_events_came_in(database, start):
     between = await stretch(database, start + SECOND // 2, start + SECOND)
     assert (between.length, await read(database, between)) == (0, [])
     assert (await stretch(database, now())).length == 0
-    assert await read(database, everything.newest(2)) == [["e8", "e9"]]
-    assert everything.newest(100) == everything
+    newest = await stretch(database, 0, most=2)
+    assert await read(database, newest) == [["e8", "e9"]]
+    assert await stretch(database, 0, most=100) == everything
+
+
+async def test_it_is_known_from_when_on_events_are_kept(database, start):
+    later = start + 3 * SECOND - 1
+    assert (await stretch(database, 0)).start == start
+    assert (await stretch(database, later)).start == later
+    assert (await stretch(database, later, most=2)).start == start + 8 * SECOND
+    assert (await stretch(database, 0, start)).start == 0
+    assert (await stretch(database, now() - SECOND)).length == 0
 
 
 async def test_an_empty_log_is_an_empty_stretch(database):
@@ -73,4 +83,4 @@ async def test_pages_are_bounded_in_bytes_and_hold_one_event_at_least(database, 
     part = await stretch(database, 0)
     assert await read(database, part) == [["e0", "e1"], ["e2", "e3"], ["e4", "e5"], ["e6"]]
     await journal.submit(Change((event(7, at=now(), data="x" * (PAGE_BYTES + 1)),)))
-    assert (await read(database, Stretch(part.last, part.last + 1))) == [["e7"]]
+    assert await read(database, Stretch(part.last, part.last + 1, 0)) == [["e7"]]

@@ -19,8 +19,8 @@ def rule(**fields):
     return Rule.parse(given | fields)
 
 
-def simulated(*rules, bounds=None, **variables):
-    return Simulation(rules, bounds or Ruleset(), variables)
+def simulated(*rules, max_depth=16, **variables):
+    return Simulation(rules, Ruleset(max_depth=max_depth), variables, start=START)
 
 
 def stored(number, type_="a", *, after=0, **fields):
@@ -64,8 +64,7 @@ def test_the_breaker_stops_a_rule_and_what_it_would_have_done_since_is_counted()
 
 def test_the_services_bounds_hold_for_rules_that_name_none():
     deep = stored(1, depth=2)
-    bounds = Ruleset(max_depth=2)
-    simulation = simulated(rule(), rule(name="own", max_depth=3), bounds=bounds)
+    simulation = simulated(rule(), rule(name="own", max_depth=3), max_depth=2)
     assert [(one.rule.name, one.outcome) for one in simulation.take(deep)] == [
         ("own", "acted"),
         ("r", "looped"),

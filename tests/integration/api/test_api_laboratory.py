@@ -343,3 +343,66 @@ async def test_a_rule_that_is_disabled_would_not_have_fired(client):
     await orders(client)
     (change,) = (await planned(client, f"{DRAFT}enabled: false\n"))["changes"]
     assert (change["before"]["fired"], change["after"]["fired"]) == (4, 0)
+
+
+REMEMBERING = """
+name: thrice
+trigger: {count: job.failed, at_least: 3, within: 1h, per: subject}
+actions: [{emit: job.alarm, data: "${events.map(e, e.id)}"}]
+---
+name: ordered
+trigger: {sequence: [job.began, job.failed], within: 1h, per: subject}
+actions: [{emit: job.broke}]
+---
+name: both
+trigger: {all: [job.began, {event: job.done, where: event.data.ok}], within: 1h}
+actions: [{emit: job.both}]
+---
+name: slow
+trigger: {aggregate: job.done, value: event.data.took, function: avg, over: 1h, above: 5}
+actions: [{emit: job.slow}]
+on_resolve: [{emit: job.quick}]
+---
+name: silent
+trigger: {absent: job.done, for: 300ms, per: subject, after: job.began}
+actions: [{emit: job.silent}]
+"""
+
+
+async def test_rules_that_remember_do_in_a_backtest_what_they_did(served):
+    async with served({"automations/jobs.yaml": REMEMBERING}) as client:
+        await client.until("/api/automations", lambda page: len(page["items"]) == 5)
+        steps = [
+            ("began", "a", {}),
+            ("failed", "a", {}),
+            ("failed", "b", {}),
+            ("failed", "a", {}),
+            ("done", "b", {"ok": False, "took": 3}),
+            ("done", "b", {"ok": True, "took": 9}),
+            ("failed", "a", {}),
+            ("failed", "b", {}),
+            ("failed", None, {}),
+            ("done", "b", {"ok": 1, "took": 1}),
+            ("failed", "b", {}),
+        ]
+        for number, (type_, subject, data) in enumerate(steps):
+            event = {"specversion": "1.0", "id": f"j{number}", "source": "/jobs", "data": data}
+            named = {"subject": subject} if subject else {}
+            sent = {**event, **named, "type": f"job.{type_}"}
+            await client.post("/api/events", sent, 202)
+        await client.until(
+            "/api/automations/silent/firings", lambda page: page["items"], seconds=20
+        )
+        live = await live_firings(client, ("thrice", "ordered", "both", "slow", "silent"))
+        told, summary = await backtested(client, {"jobs.yaml": REMEMBERING})
+        by_events = {essence(one): one["id"] for one in live if one["automation"] != "silent"}
+        assert {
+            essence(one): one["id"] for one in told if one["automation"] != "silent"
+        } == by_events
+        assert len(by_events) == 6
+        (silence,) = [one for one in live if one["automation"] == "silent"]
+        assert [essence(one) for one in told if one["automation"] == "silent"] == [essence(silence)]
+        figures = (await client.get("/api/automations"))["items"]
+        errors = {one["automation"]: one["errors"] for one in summary["rules"]}
+        assert {one["name"]: one["errors"] for one in figures} == errors
+        assert errors["thrice"] == 1
