@@ -34,11 +34,11 @@ _LAST = 9_899
 
 _SOME_DAY = datetime(2000, 1, 1)  # noqa: DTZ001 - it stands on the wall
 _UNITS = {
+    "WEEKLY": timedelta(weeks=1),
     "DAILY": timedelta(days=1),
     "HOURLY": timedelta(hours=1),
     "MINUTELY": timedelta(minutes=1),
 }
-_WEEK = timedelta(weeks=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +142,7 @@ def _found(
 def _begin(form: RecurrenceForm, anchor: datetime, start: datetime) -> datetime:
     """A time to walk from, a whole number of intervals after the anchor and before `start`.
 
-    It leaves one interval between, and begins its period, so that of the next one nothing
-    is cut off.
+    It leaves one interval between: of the period it is in, the beginning may be cut off.
     """
     if form.frequency == "YEARLY":
         ahead = _whole(start.year - anchor.year, form.interval)
@@ -153,10 +152,6 @@ def _begin(form: RecurrenceForm, anchor: datetime, start: datetime) -> datetime:
         ahead = _whole(start.year * 12 + start.month - 1 - first, form.interval)
         year, month = divmod(first + ahead, 12)
         return anchor.replace(year=year, month=month + 1, day=1) if ahead else anchor
-    if form.frequency == "WEEKLY":
-        monday = anchor - timedelta(days=(anchor.weekday() - form.week_start) % 7)
-        ahead = _whole((start - monday) // _WEEK, form.interval)
-        return monday + ahead * _WEEK if ahead else anchor
     unit = _UNITS[form.frequency]
     return anchor + _whole((start - anchor) // unit, form.interval) * unit
 

@@ -187,6 +187,12 @@ def test_a_stop_of_years_is_caught_up_with_by_one_look(form):
     assert asked < 200
 
 
+def test_a_time_is_on_time_for_a_minute():
+    clock = schedule(every="1h", catch_up="none")
+    assert clock.due_between(NEW_YEAR - 1, NEW_YEAR + ON_TIME, "none", 10) == [NEW_YEAR]
+    assert clock.due_between(NEW_YEAR - 1, NEW_YEAR + ON_TIME + 1, "none", 10) == []
+
+
 def test_a_stop_is_made_up_for_by_its_latest_unless_told_otherwise():
     assert schedule(every="1d").catch_up == "latest"
     assert schedule(every="1d", catch_up="none").catch_up == "none"

@@ -319,6 +319,12 @@ def test_a_rule_that_began_on_a_leap_day_goes_on_in_other_years():
     assert found == ["2031-03-01T00:00:00Z"]
 
 
+def test_of_a_later_month_nothing_is_cut_off():
+    rule = "FREQ=MONTHLY;BYMONTHDAY=1;BYHOUR=3"
+    found = after(rule, "2030-06-01T00:00:00Z", start="2024-01-31T12:30:00Z")
+    assert found == ["2030-06-01T03:30:00Z"]
+
+
 def test_a_rule_that_began_long_ago_is_as_quick_as_a_new_one():
     rule = recurrence("FREQ=MINUTELY;BYSECOND=0", "1950-01-01T00:00:00Z")
     begin = time.process_time()
