@@ -1,7 +1,7 @@
 """What becomes of firings: recorded with all they set in motion, in the events' own commit.
 
-For each firing, in order: is the chain too deep, is the rule paused, is this one too many? Then
-its actions are done, or noted as to be done (see `round`). That a condition cleared passes none
+For each firing, in order: is the rule paused, is the chain too deep, does it wait with others, is
+it throttled, is it one too many? Then its actions are done, or noted as to be done (see `round`). That a condition cleared passes none
 of these questions; it lets `on_resolve` act if the firing that it clears had acted.
 """
 
@@ -15,6 +15,7 @@ import orjson
 
 from automations import notices, store
 from automations.firing import Firing
+from automations.gate import Gate
 from automations.round import Round
 from automations.ruleset import Live, Ruleset
 from automations.starting import RunStarter
@@ -22,7 +23,7 @@ from automations.turn import Counts, Turn
 from base.time import to_rfc3339
 from events.event import Event, Stored
 from events.tx import Tx
-from triggers.sink import Fired, Outcome, Resolved, Trouble
+from triggers.sink import Due, Fired, Outcome, Resolved, Trouble
 from triggers.windows import Windows
 
 
@@ -40,6 +41,7 @@ class FiringRecorder:
         self._rules = rules
         self._starter = starter
         self._windows = windows
+        self._gate = Gate(windows)
         self._variables = dict(variables or {})
         self._counts = Counts()
         self.on_queued: Callable[[], None] = lambda: None
@@ -55,12 +57,16 @@ class FiringRecorder:
             live = self._rules.get(one.automation)
             if live is None:
                 continue
-            if isinstance(one, Fired):
-                self._take(here, one, live)
-            else:
-                await self._resolve(here, one, live)
+            match one:
+                case Fired():
+                    await self._take(here, one, live)
+                case Resolved():
+                    await self._resolve(here, one, live)
+                case Due():
+                    await self._ring(here, one, live)
         for trouble in troubles:
             self._note(here, trouble)
+        await self._gate.save(here)
         await here.write(self._starter)
         await self._windows.hush(tx, here.paused)
         return here.events
@@ -83,23 +89,47 @@ class FiringRecorder:
 
     # -- one firing ------------------------------------------------------------------------
 
-    def _take(self, here: Round, one: Fired, live: Live) -> None:
-        rule, turn, limit = live.rule, here.turn, self._rules.breaker(live.rule)
-        if one.automation in turn.paused and one.occasion is None:
+    async def _take(self, here: Round, one: Fired, live: Live) -> None:
+        if one.automation in here.turn.paused and one.occasion is None:
             return
-        firing = Firing.of(one, live.revision, turn.tx.now)
-        position, occasion = one.completed_by.position, one.occasion.id if one.occasion else None
         if one.too_deep:
-            here.events.append(notices.looped(firing, self._rules.max_depth(rule), turn.tx.now))
-            here.record(firing, "looped", position=position, reason="max_depth", occasion=occasion)
-        elif one.occasion is None and not self._counts.may_fire(turn, rule.name, limit):
-            turn.paused.add(rule.name)
-            here.paused.append(rule.name)
-            here.events.append(notices.broke(firing, limit, turn.tx.now))
-            here.record(firing, "suppressed", position=position, reason="breaker")
-        else:
-            here.tally(rule.name).firings += 1
-            self._act(here, firing, live, one)
+            firing = Firing.of(one, live.revision, here.turn.tx.now)
+            depth = self._rules.max_depth(live.rule)
+            here.events.append(notices.looped(firing, depth, here.turn.tx.now))
+            _hold_back(here, firing, one, "looped", "max_depth")
+        elif one.occasion is not None:
+            self._fire(here, one, live)
+        elif (passing := await self._gate.gathered(here, one, live.rule)) is not None:
+            await self._pass(here, passing, live)
+
+    async def _ring(self, here: Round, due: Due, live: Live) -> None:
+        """Let go what was gathered until now."""
+        passing = await self._gate.rung(here, due)
+        if passing is not None and live.rule.name not in here.turn.paused:
+            await self._pass(here, passing, live)
+
+    async def _pass(self, here: Round, one: Fired, live: Live) -> None:
+        """Past the throttle, and past the breaker."""
+        turn, rule = here.turn, live.rule
+        why = await self._gate.throttled(here, one, rule)
+        if why is not None:
+            firing = Firing.of(one, live.revision, turn.tx.now)
+            here.events.append(notices.suppressed(firing, why, turn.tx.now))
+            _hold_back(here, firing, one, "suppressed", "throttle")
+            return
+        limit = self._rules.breaker(rule)
+        if self._counts.may_fire(turn, rule.name, limit):
+            self._fire(here, one, live)
+            return
+        turn.paused.add(rule.name)
+        here.paused.append(rule.name)
+        firing = Firing.of(one, live.revision, turn.tx.now)
+        here.events.append(notices.broke(firing, limit, turn.tx.now))
+        _hold_back(here, firing, one, "suppressed", "breaker")
+
+    def _fire(self, here: Round, one: Fired, live: Live) -> None:
+        here.tally(live.rule.name).firings += 1
+        self._act(here, Firing.of(one, live.revision, here.turn.tx.now), live, one)
 
     def _act(self, here: Round, firing: Firing, live: Live, one: Fired) -> None:
         rule, now = live.rule, here.turn.tx.now
@@ -150,3 +180,9 @@ class FiringRecorder:
         tally.last_error = orjson.dumps(told).decode()
         if self._counts.may_tell(here.turn, name):
             here.events.append(notices.error(trouble, now))
+
+
+def _hold_back(here: Round, firing: Firing, one: Fired, outcome: str, reason: str) -> None:
+    occasion = one.occasion.id if one.occasion else None
+    position = one.completed_by.position
+    here.record(firing, outcome, position=position, reason=reason, occasion=occasion)

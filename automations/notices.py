@@ -22,6 +22,7 @@ UPDATED: Final = "ensue.automation.updated"
 DELETED: Final = "ensue.automation.deleted"
 FIRED: Final = "ensue.automation.fired"
 RESOLVED: Final = "ensue.automation.resolved"
+SUPPRESSED: Final = "ensue.automation.suppressed"
 ERROR: Final = "ensue.automation.error"
 PAUSED: Final = "ensue.automation.paused"
 RESUMED: Final = "ensue.automation.resumed"
@@ -96,6 +97,20 @@ def looped(firing: Firing, max_depth: int, now: Micros) -> Event:
         f"away from what came from outside, and the rule's max_depth is {max_depth}",
     }
     return _told(firing.automation, LOOPED, event, data=data, now=now, about=f"looped {firing.id}")
+
+
+def suppressed(firing: Firing, why: str, now: Micros) -> Event:
+    """The rule's throttle held a firing back."""
+    data = {
+        "automation": firing.automation,
+        "firing": firing.id,
+        "trigger": firing.trigger,
+        "key": firing.key,
+        "reason": "throttle",
+        "message": f"{firing.automation} did not act: it would have been {why}",
+    }
+    about = f"suppressed {firing.id}"
+    return _told(firing.automation, SUPPRESSED, firing.cause, data=data, now=now, about=about)
 
 
 def broke(firing: Firing, limit: int, now: Micros) -> Event:

@@ -21,6 +21,7 @@ from automations.call_action import Call, CallAction
 from automations.comparison import Deed, Row, compare
 from automations.emit_action import Emission, EmitAction
 from automations.firing import Firing
+from automations.gate import MemoryGate
 from automations.outcome import ActionFailure, Skipped
 from automations.rehearsal_case import Case
 from automations.rule import Rule
@@ -33,7 +34,7 @@ from events.tx import Tx
 from triggers.evaluator import TriggerEvaluator
 from triggers.listener import Listener
 from triggers.memory import MemoryWindows
-from triggers.sink import Fired, Outcome, Resolved, Trouble
+from triggers.sink import Due, Fired, Outcome, Resolved, Trouble
 
 MINUTE: Micros = 60 * SECOND
 How = Literal["given", "emitted", "rang"]
@@ -43,7 +44,8 @@ How = Literal["given", "emitted", "rang"]
 class Moment:
     """Something on the timeline: an event, a timer that rang, or what came of it.
 
-    `unanswered` is a `where` without an answer, `looped` a chain cut at `max_depth`,
+    `unanswered` is a `where` without an answer or a match that does not count, `looped` a chain
+    cut at `max_depth`, `gathered` a firing that waits for others, `throttled` one held back,
     `breaker` a rule that fired too often, `passes` time going by.
     """
 
@@ -56,6 +58,8 @@ class Moment:
         "duplicate",
         "fired",
         "resolved",
+        "gathered",
+        "throttled",
         "unanswered",
         "looped",
         "breaker",
@@ -127,6 +131,7 @@ class _Stage:
         )
         self._windows = MemoryWindows(variables)
         self._windows.enable(rule.name, rule.triggers, case.start)
+        self._gate = MemoryGate(self._windows)
         self._seen: set[tuple[str, str]] = set()
         self._acted: set[str] = set()
         self._position = 0
@@ -182,17 +187,30 @@ class _Stage:
         outcomes, troubles = self._windows.decide([matched], self._case.start + at)
         for trouble in troubles:
             self._note(at, "unanswered", event, trouble.message)
-        return [
-            emitted
-            for one in outcomes
-            for emitted in (self._fire(at, one) if isinstance(one, Fired) else self._clear(at, one))
-        ]
+        return [emitted for one in outcomes for emitted in self._take(at, one)]
+
+    def _take(self, at: Micros, one: Outcome) -> list[Event]:
+        match one:
+            case Fired() if one.too_deep:
+                event, most = one.completed_by.event, self._rule.max_depth
+                self._note(at, "looped", event, f"depth {one.depth - 1} of {most}")
+                return []
+            case Fired():
+                passing = self._gate.gathered(one, self._rule, self._case.start + at)
+                if passing is None:
+                    self._note(at, "gathered", one.completed_by.event)
+                return [] if passing is None else self._fire(at, passing)
+            case Due():
+                passing = self._gate.rung(one)
+                return [] if passing is None else self._fire(at, passing)
+            case Resolved():
+                return self._clear(at, one)
 
     def _fire(self, at: Micros, fired: Fired) -> list[Event]:
         event = fired.completed_by.event
-        if fired.too_deep:
-            depth = fired.depth - 1
-            self._note(at, "looped", event, f"depth {depth} of {self._rule.max_depth}")
+        why = self._gate.throttled(fired, self._rule, self._case.start + at)
+        if why is not None:
+            self._note(at, "throttled", event, why)
             return []
         if self._breaks(at):
             self._note(at, "breaker", event, f"more than {self._rule.breaker} firings a minute")

@@ -25,6 +25,7 @@ from automations.turn import Turn
 from base.logs import logger
 from events.event import Event
 from events.expression import Activation
+from triggers.windows import Window, WindowKey
 
 log = logger("automations")
 
@@ -48,6 +49,10 @@ class Round:
     paused: list[str] = field(default_factory=list)
     outcomes: dict[str, str] = field(default_factory=dict)
     """Of the firings of this round, by id."""
+    windows: dict[WindowKey, Window] = field(default_factory=dict)
+    """Of flow control: what they are now."""
+    before: dict[WindowKey, Window] = field(default_factory=dict)
+    """And what they were when they were read."""
     _firings: list[tuple[Any, ...]] = field(default_factory=list)
     _actions: list[tuple[Any, ...]] = field(default_factory=list)
     _requests: list[tuple[_Place, RunRequest]] = field(default_factory=list)

@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from automations.action import Action, parse_actions
+from automations.flow_control import FlowControl
 from base.fields import Complaints, Fields, described
 from base.place import within
 from triggers.listener import Trigger
@@ -29,14 +30,14 @@ FIELDS = (
     "shadow",
     "max_depth",
     "breaker",
+    "throttle",
+    "debounce",
+    "batch",
     "trigger",
     "actions",
     "on_resolve",
     "tests",
 )
-FIELDS_TO_COME = ("throttle", "debounce", "batch")
-"""Fields that the language has and this version does not."""
-
 MAX_DEPTH = 16
 BREAKER = 1_000
 """For rules that name none, unless the settings say otherwise."""
@@ -73,6 +74,7 @@ class Rule:
     triggers: tuple[Trigger, ...] = field(compare=False)
     actions: tuple[Action, ...] = field(compare=False)
     on_resolve: tuple[Action, ...] = field(compare=False)
+    flow: FlowControl = field(compare=False)
     definition: Mapping[str, Any] = field(repr=False)
 
     @classmethod
@@ -93,15 +95,7 @@ class Rule:
     def _read(
         cls, form: dict[str, Any], place: str, complaints: Complaints, limits: Limits
     ) -> Rule:
-        fields = Fields(form, place, complaints, (*FIELDS, *FIELDS_TO_COME))
-        for name in FIELDS_TO_COME:
-            if name in form:
-                complaints.add(
-                    fields.at(name),
-                    f"`{name}` is not supported by this version",
-                    code="not_supported",
-                    at_key=True,
-                )
+        fields = Fields(form, place, complaints, FIELDS)
         if form.get("trigger") is None:
             complaints.add(place, "`trigger` is missing", code="field_missing")
         name = _name(fields)
@@ -119,6 +113,7 @@ class Rule:
             triggers=triggers,
             actions=parse_actions(form.get("actions"), fields.at("actions"), complaints),
             on_resolve=_on_resolve(fields, triggers, complaints),
+            flow=FlowControl.parse(fields, complaints),
             definition=_normalised(form, _tests(form, place, complaints)),
         )
 

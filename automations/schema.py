@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from automations import call_action, rehearsal_case, rule
-from automations.schema_words import DURATION, TEXT, TEXTS, an_object
+from automations.flow_control import MOST
+from automations.schema_words import DURATION, PATHS, TEXT, TEXTS, an_object
 from automations.trigger_schema import trigger_schemas
 from base.time import parse_rfc3339, to_rfc3339
 
@@ -89,6 +90,7 @@ def _rule() -> dict[str, Any]:
                 "description": "what it waits for; of several, each fires on its own",
                 "anyOf": [trigger, {"type": "array", "items": trigger, "minItems": 1}],
             },
+            **_flow_control(),
             "actions": {"type": "array", "items": {"$ref": "#/$defs/action"}, "minItems": 1},
             "on_resolve": {
                 "description": "what is done when a condition clears of which a firing told",
@@ -100,6 +102,27 @@ def _rule() -> dict[str, Any]:
         },
         required=("name", "trigger", "actions"),
     )
+
+
+def _flow_control() -> dict[str, Any]:
+    many = {"type": "integer", "minimum": 1, "maximum": MOST}
+    return {
+        "throttle": an_object(
+            {"at_most": many | {"default": 1}, "every": DURATION, "per": PATHS},
+            required=("every",),
+            description="At most so many firings in a span; what is more is suppressed.",
+        ),
+        "debounce": an_object(
+            {"quiet": DURATION, "max_wait": DURATION, "per": PATHS},
+            required=("quiet",),
+            description="Fires once for all when nothing more came for so long.",
+        ),
+        "batch": an_object(
+            {"size": many, "within": DURATION, "per": PATHS},
+            required=("size", "within"),
+            description="Fires once for so many firings, or for those that came within a span.",
+        ),
+    }
 
 
 def _run() -> dict[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from triggers.key import MOST_PATHS
+
 TEXT = {"type": "string", "minLength": 1}
 DURATION = {
     "description": "10m, 1h30m, 500ms, or a number of seconds",
@@ -21,6 +23,7 @@ GLOBS = {
     "description": "a glob: * is any text, ? one character; a list means any of",
     "anyOf": [TEXT, {"type": "array", "items": TEXT, "minItems": 1}],
 }
+PATHS = {"anyOf": [TEXT, {"type": "array", "items": TEXT, "minItems": 1, "maxItems": MOST_PATHS}]}
 
 
 def an_object(

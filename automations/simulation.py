@@ -17,6 +17,7 @@ from typing import Any, Final, Literal
 from automations.comparison import Deed
 from automations.deed import deed
 from automations.firing import Firing
+from automations.gate import MemoryGate
 from automations.rule import Rule
 from automations.ruleset import Ruleset
 from base.time import SECOND, Micros
@@ -25,7 +26,7 @@ from events.tx import Tx
 from triggers.evaluator import TriggerEvaluator
 from triggers.listener import Listener
 from triggers.memory import MemoryWindows
-from triggers.sink import Fired, Outcome, Resolved, Trouble
+from triggers.sink import Due, Fired, Outcome, Resolved, Trouble
 
 MINUTE: Final[Micros] = 60 * SECOND
 
@@ -93,6 +94,7 @@ class Simulation:
             ],
         )
         self._windows = MemoryWindows(self._variables)
+        self._gate = MemoryGate(self._windows)
         for rule in self._rules.values():
             self._windows.enable(rule.name, rule.triggers, start)
         self._acted: set[str] = set()
@@ -156,8 +158,14 @@ class Simulation:
                 yield self._clear(one, rule, tally, now)
             elif tally.stopped is not None:
                 tally.missed += 1
-            else:
-                yield self._fire(one, rule, tally, now)
+            elif (passing := self._passing(one, rule, now)) is not None:
+                yield self._fire(passing, rule, tally, now)
+
+    def _passing(self, one: Fired | Due, rule: Rule, now: Micros) -> Fired | None:
+        """What is let through by the rule's debounce or batch, if it has one."""
+        if isinstance(one, Due):
+            return self._gate.rung(one)
+        return one if one.too_deep else self._gate.gathered(one, rule, now)
 
     def _fire(self, fired: Fired, rule: Rule, tally: Tally, now: Micros) -> Simulated:
         firing = Firing.of(fired, 0, now)
@@ -166,6 +174,9 @@ class Simulation:
         if fired.too_deep:
             tally.looped += 1
             return Simulated(rule, firing, "looped", "max_depth", acts=False)
+        if self._gate.throttled(fired, rule, now) is not None:
+            tally.suppressed += 1
+            return Simulated(rule, firing, "suppressed", "throttle", acts=False)
         if self._breaks(rule, tally, now):
             tally.stopped = now
             tally.suppressed += 1

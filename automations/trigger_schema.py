@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from automations.schema_words import DURATION, GLOBS, TEXT, an_object
+from automations.schema_words import DURATION, GLOBS, PATHS, TEXT, an_object
 from triggers import kinds
 from triggers.figure import FUNCTIONS
-from triggers.key import MOST_PATHS
 
 _LOCAL = {"description": "RFC 3339, or without an offset in the timezone", "type": "string"}
 
@@ -17,7 +16,6 @@ _SELECTOR = {
     "match": {"description": "a pattern from the root of the event", "type": "object"},
     "where": {"description": "CEL over `event`, true or false", "type": "string"},
 }
-_PATHS = {"anyOf": [TEXT, {"type": "array", "items": TEXT, "minItems": 1, "maxItems": MOST_PATHS}]}
 _MANY = {"type": "integer", "minimum": 1, "maximum": kinds.MOST_COUNTED}
 _TRIGGERS = ("event", "clock", *kinds.FIELDS)
 
@@ -53,7 +51,7 @@ def _remembering(
     properties: dict[str, Any], *, required: tuple[str, ...], description: str
 ) -> dict[str, Any]:
     shared = {
-        "per": _PATHS | {"description": "what tells keys apart: a path of the event, or a list"},
+        "per": PATHS | {"description": "what tells keys apart: a path of the event, or a list"},
         "allowed_lateness": DURATION,
     }
     return an_object(properties | shared, required=required, description=description)
@@ -117,7 +115,7 @@ def _aggregate() -> dict[str, Any]:
 
 def _member() -> dict[str, Any]:
     selector = an_object(
-        {"event": GLOBS, **_SELECTOR, "per": _PATHS},
+        {"event": GLOBS, **_SELECTOR, "per": PATHS},
         required=("event",),
     )
     nested = [{"$ref": f"#/$defs/{kind}"} for kind in kinds.FIELDS]

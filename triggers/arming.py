@@ -14,26 +14,28 @@ from events.tx import Tx
 from triggers.listener import Node, Trigger
 from triggers.rows import TIMER, upsert
 from triggers.window import WindowState
-from triggers.windows import NEW, Window, WindowKey, WindowRows, Windows
+from triggers.windows import APART, NEW, Window, WindowKey, WindowRows, Windows
 
 
 async def arm(tx: Tx, windows: Windows, automation: str, triggers: Sequence[Trigger]) -> None:
     """Set the timers of this rule, which begins to listen."""
     rows = windows.within(tx)
+    for place in await _apart(tx, automation):
+        await _arm(tx, rows, place, None)
     for number, trigger in enumerate(triggers):
         for node in trigger.nodes:
             await _arm(tx, rows, WindowKey(automation, number, node.path, ""), node)
 
 
-async def _arm(tx: Tx, rows: WindowRows, place: WindowKey, node: Node) -> None:
+async def _arm(tx: Tx, rows: WindowRows, place: WindowKey, node: Node | None) -> None:
     waiting = await _waiting(tx, place)
     timers = []
     changed = {}
-    expected = {place._replace(key=key): NEW for key in node.expected}
+    expected = {place._replace(key=key): NEW for key in (node.expected if node else ())}
     known = await rows.load(expected.keys() | waiting.keys())
     for key in expected | waiting:
         before = known.get(key, NEW)
-        state = node.enabled(before.state, tx.now)
+        state = node.enabled(before.state, tx.now) if node else before.state
         if state != before.state:
             changed[key] = before, replace(before, state=state)
         elif state.due is not None:
@@ -41,6 +43,16 @@ async def _arm(tx: Tx, rows: WindowRows, place: WindowKey, node: Node) -> None:
             rows.expect(state.due)
     await rows.save(changed)
     await upsert(tx, "timer", TIMER, timers)
+
+
+async def _apart(tx: Tx, automation: str) -> list[WindowKey]:
+    """Where the rule keeps windows that belong to none of its triggers."""
+    rows = await tx.fetch(
+        'SELECT DISTINCT trigger, path FROM "window" WHERE automation = $1 AND path LIKE $2',
+        automation,
+        f"{APART}%",
+    )
+    return [WindowKey(automation, trigger, path, "") for trigger, path in rows]
 
 
 async def _waiting(tx: Tx, place: WindowKey) -> dict[WindowKey, Window]:

@@ -27,9 +27,9 @@ from events.expression import Activation, Failure
 from triggers import window
 from triggers.key import key_value
 from triggers.listener import Hit, Listener, Node, Rung
-from triggers.sink import Fired, Occasion, Outcome, Resolved, Trouble
+from triggers.sink import Due, Fired, Occasion, Outcome, Resolved, Trouble
 from triggers.window import Occurrence, Released, Step, Tick, Told, WindowState
-from triggers.windows import NEW, Changed, Window, WindowKey
+from triggers.windows import APART, NEW, Changed, Window, WindowKey
 
 log = logger("triggers")
 
@@ -69,7 +69,7 @@ class Batch:
     """The windows that the batch touches."""
     _windows: dict[WindowKey, Window] = field(default_factory=dict)
     _before: dict[WindowKey, Window] = field(default_factory=dict)
-    _drafts: list[_Draft | _Cleared] = field(default_factory=list)
+    _drafts: list[_Draft | _Cleared | Due] = field(default_factory=list)
     _troubles: list[Trouble] = field(default_factory=list)
     _here: dict[int, Stored] = field(default_factory=dict)
 
@@ -100,6 +100,8 @@ class Batch:
         """Where in the log the events stand that firings need and the batch does not have."""
         wanted: set[int] = set()
         for draft in self._drafts:
+            if isinstance(draft, Due):
+                continue
             refs = draft.refs if isinstance(draft, _Draft) else (draft.ref,) if draft.ref else ()
             wanted.update(ref.position for ref in refs)
         return wanted - self._here.keys()
@@ -118,7 +120,10 @@ class Batch:
         late = False
         for hit in hits:
             listener = hit.listener
-            if isinstance(hit, Rung):
+            if isinstance(hit, Rung) and hit.key.path.startswith(APART):
+                due = Due(listener.automation, 0, hit.key, hit.due, stored, late=hit.late)
+                self._drafts.append(due)
+            elif isinstance(hit, Rung):
                 told.setdefault(listener, {})[hit.key] = Tick(hit.due, stored.position)
                 late = hit.late
             elif hit.failure is not None:
@@ -141,14 +146,16 @@ class Batch:
                     continue
                 for note in step.notes:
                     self._trouble(listener, stored, note.code, note.message)
-                after = replace(before, state=step.state)
-                if node.parent is None:
-                    after = self._root(listener, stored, key, after, step, late=late)
+                firing = before.firing
+                if step.fired is None and step.resolved is None:
+                    pass
+                elif node.parent is None:
+                    firing = self._root(listener, stored, key, firing, step, late=late)
                 else:
                     _tell_parent(told, key, node.parent, step, holds=node.is_condition)
-                if after != before:
+                if step.state is not before.state or firing != before.firing:
                     self._before.setdefault(key, before)
-                    self._windows[key] = after
+                    self._windows[key] = Window(step.state, firing)
 
     def _step(
         self, listener: Listener, stored: Stored, node: Node, state: WindowState, told: Told
@@ -166,27 +173,24 @@ class Batch:
         listener: Listener,
         stored: Stored,
         key: WindowKey,
-        after: Window,
+        firing: str | None,
         step: Step,
         *,
         late: bool,
-    ) -> Window:
-        """What the trigger itself says goes to the rule."""
-        named = {
-            "automation": listener.automation,
-            "trigger": listener.number,
-            "key": key_value(key.key),
-        }
-        if step.resolved is not None and after.firing is not None:
-            resolved = Resolved(**named, firing=after.firing, event=None, cause=stored)
-            self._drafts.append(_Cleared(listener, resolved, step.resolved.event))
+    ) -> str | None:
+        """What the trigger itself says goes to the rule; the id of the firing that holds now."""
+        automation, number, value = listener.automation, listener.number, key_value(key.key)
         if step.resolved is not None:
-            after = replace(after, firing=None)
+            if firing is not None:
+                resolved = Resolved(automation, number, value, firing, event=None, cause=stored)
+                self._drafts.append(_Cleared(listener, resolved, step.resolved.event))
+            firing = None
         if step.fired is not None and self._admits(listener, stored, step.fired.time):
-            fired = Fired(**named, events=(), cause=stored, count=step.fired.count, late=late)
+            count = step.fired.count
+            fired = Fired(automation, number, value, (), cause=stored, count=count, late=late)
             self._drafts.append(_Draft(listener, fired, step.fired.events))
-            after = replace(after, firing=fired.id if after.state.holds else None)
-        return after
+            firing = fired.id if step.state.holds else None
+        return firing
 
     def _admits(self, listener: Listener, stored: Stored, time: Micros) -> bool:
         """Whether a clock is to fire at this time."""
@@ -200,14 +204,16 @@ class Batch:
             return False
         return answer
 
-    def _finished(self, draft: _Draft | _Cleared) -> Outcome:
+    def _finished(self, draft: _Draft | _Cleared | Due) -> Outcome:
+        if isinstance(draft, Due):
+            return draft
         if isinstance(draft, _Cleared):
             found = self._here.get(draft.ref.position) if draft.ref else None
             return replace(draft.resolved, event=found)
         fired = draft.fired
         if draft.refs:
             there = [self._here[r.position] for r in draft.refs if r.position in self._here]
-            fired = replace(fired, events=_within_bytes(there))
+            fired = replace(fired, events=within_bytes(there))
         if fired.depth > draft.listener.max_depth:
             fired = replace(fired, too_deep=True)
         return fired
@@ -253,7 +259,7 @@ def _tell_parent(
         _say(told, around, occurrence)
 
 
-def _within_bytes(events: Sequence[Stored]) -> tuple[Stored, ...]:
+def within_bytes(events: Sequence[Stored]) -> tuple[Stored, ...]:
     """The latest of them, as far as they fit; at least one."""
     size, first = 0, len(events)
     while first and (size := size + events[first - 1].event.size) <= MOST_BYTES:

@@ -28,7 +28,7 @@ from triggers.listener import Ear, Hit, Listener, Rung
 from triggers.selector import Failure
 from triggers.sink import FiringSink, Occasion, Outcome, Trouble
 from triggers.timer import DUE, read_timer
-from triggers.windows import WindowKey, Windows
+from triggers.windows import APART, WindowKey, Windows
 
 log = logger("triggers")
 
@@ -77,13 +77,15 @@ class TriggerEvaluator:
         return Matched(event, hits, self.epoch)
 
     @property
-    def remembering(self) -> list[str]:
-        """The rules that have triggers with windows."""
-        return list({one.automation for one in self._listeners.values() if one.trigger.nodes})
+    def listening(self) -> list[str]:
+        """The rules that have triggers here."""
+        return list({automation for automation, _ in self._listeners})
 
     def span(self, key: WindowKey) -> Micros | None:
         """How long the node behind a window waits; None where nobody listens."""
         listener = self._listeners.get((key.automation, key.trigger))
+        if listener is not None and key.path.startswith(APART):
+            return 0
         for node in listener.trigger.nodes if listener else ():
             if node.path == key.path:
                 return node.span

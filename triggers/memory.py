@@ -6,7 +6,7 @@ events are kept is different, and that nothing of it lasts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from heapq import heappop, heappush
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from triggers.deciding import Batch
 from triggers.listener import Trigger
 from triggers.sink import Outcome, Trouble
 from triggers.timer import timer_event
+from triggers.window import WindowState
 from triggers.windows import NEW, Window, WindowKey
 
 _MANY: Final = 10_000
@@ -68,6 +69,23 @@ class MemoryWindows:
             if window is not None and window.state.due == due:
                 return timer_event(key, due, due)
         return None
+
+    def window(self, key: WindowKey) -> Window:
+        """What a window knows now."""
+        return self._windows.get(key, NEW)
+
+    def change(self, key: WindowKey, state: WindowState) -> None:
+        """Let a window that belongs to no trigger know this."""
+        self._keep(key, self.window(key), Window(state))
+
+    def record(self, events: Sequence[Stored]) -> None:
+        """Remember these events, for a window that holds them by their place."""
+        for stored in events:
+            self._log.setdefault(stored.position, stored)
+
+    def events(self, positions: Iterable[int]) -> list[Stored]:
+        """The events at these places, as far as they are remembered."""
+        return [self._log[position] for position in positions if position in self._log]
 
     def _let_go(self) -> None:
         """Of the events only those that some window still remembers."""

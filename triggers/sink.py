@@ -12,6 +12,7 @@ from base.ids import derived_id
 from base.time import Micros
 from events.event import Event, Stored
 from events.tx import Tx
+from triggers.windows import WindowKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +98,24 @@ class Resolved:
         return self.cause
 
 
-Outcome = Fired | Resolved
-"""What a trigger said."""
+@dataclass(frozen=True, slots=True)
+class Due:
+    """The timer came due of a window that the rule keeps apart from its triggers."""
+
+    automation: str
+    trigger: int
+    key: WindowKey
+    due: Micros
+    cause: Stored
+    late: bool = False
+
+    @property
+    def completed_by(self) -> Stored:
+        return self.cause
+
+
+Outcome = Fired | Resolved | Due
+"""What a trigger said, or a timer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,7 +128,7 @@ class Timers(Service):
             " ORDER BY due, automation, trigger, path, key LIMIT $4",
             tx.now,
             after,
-            self._evaluator.remembering,
+            self._evaluator.listening,
             _SLICE,
         )
         if after:

@@ -27,6 +27,9 @@ from triggers.window import FRESH, Member, WindowState, difference
 MOST_CACHED: Final = 200_000
 """Windows and members held in memory, which take about 300 bytes each."""
 
+APART: Final = "#"
+"""How the paths begin of windows that belong to the rule and to no trigger of it."""
+
 
 class WindowKey(NamedTuple):
     """Which window: of which node of which trigger of which rule, for which key (JSON)."""
@@ -182,7 +185,7 @@ class WindowRows:
             left += [(*key, m.time, m.position, m.part) for m in change.removed]
             if after == NEW:
                 gone.append(key)
-            elif change.row or before.firing != after.firing:
+            elif change.row or before == NEW or before.firing != after.firing:
                 state = after.state
                 rows.append((*key, state.newest, state.content(), after.firing))
             if change.timer is not None and change.timer.due is not None:

@@ -131,12 +131,14 @@ def _line(moment: Moment) -> str:
         "passes": "time passes",
         "fired": "fires",
         "resolved": "clears",
+        "gathered": "waits with others",
+        "throttled": "throttled",
         "duplicate": "duplicate",
         "unanswered": "no answer",
         "looped": "chain cut",
         "breaker": "breaker opens",
     }[moment.kind]
-    if event is None or moment.kind in ("rang", "fired", "resolved"):
+    if event is None or moment.kind in ("rang", "gathered", "fired", "resolved"):
         return f"{at}  {words}"
     subject = f" {event.subject}" if event.subject else ""
     data = f" {_brief(event.data)}" if event.has_data and moment.kind == "given" else ""

@@ -128,3 +128,25 @@ def test_a_match_that_does_not_count_says_why():
     result = passes(trigger, [{"type": "a"}, {"type": "a", "data": {"k": 1}}], [])
     (note,) = [moment.note for moment in result.timeline if moment.kind == "unanswered"]
     assert "data.k" in note
+
+
+def test_a_throttle_holds_back_on_the_virtual_clock():
+    given = [{"type": "a", "repeat": 3, "every": "20m"}]
+    expect = [{"at": "0s", "run": "act"}, {"at": "40m", "run": "act"}]
+    result = passes({"event": "a"}, given, expect, throttle={"every": "30m"})
+    assert [m.at // 60_000_000 for m in result.timeline if m.kind == "throttled"] == [20]
+
+
+def test_a_burst_is_one_firing_after_it_is_quiet():
+    given = [{"type": "a", "repeat": 4, "every": "10s"}, {"at": "2m"}]
+    expect = [{"at": "1m", "run": "act", "with": {"n": 4}}]
+    passes({"event": "a"}, given, expect, debounce={"quiet": "30s"})
+
+
+def test_a_batch_is_full_or_its_time_is_over():
+    given = [{"type": "a", "repeat": 5, "every": "1s"}, {"at": "2m"}]
+    expect = [
+        {"at": "2s", "run": "act", "with": {"n": 3}},
+        {"at": "1m3s", "run": "act", "with": {"n": 2}},
+    ]
+    passes({"event": "a"}, given, expect, batch={"size": 3, "within": "1m"})

@@ -108,7 +108,7 @@ def test_expressions_see_the_automation_as_a_map():
         ({"tags": [1]}, 'tags[0]: must be text, not 1 (quote it: "1")'),
         ({"tags": {}}, "tags: must be a list of texts, not a map"),
         ({"description": []}, "description: must be text, not a list"),
-        ({"throttle": {}}, "throttle: `throttle` is not supported by this version"),
+        ({"throttle": {}}, "throttle.every: is missing (every: 1m)"),
         (
             {"on_resolve": [{"run": "x"}]},
             "on_resolve: none of the triggers is a condition, which could clear",

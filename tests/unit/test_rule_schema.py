@@ -1,7 +1,7 @@
 import pytest
 from jsonschema import Draft202012Validator
 
-from automations import call_action, emit_action, rehearsal_case, rule, run_action
+from automations import call_action, emit_action, flow_control, rehearsal_case, rule, run_action
 from automations.rule import Rule
 from automations.schema import rule_schema
 from automations.source_schema import source_schema
@@ -20,6 +20,8 @@ FULL = {
     "shadow": False,
     "max_depth": 3,
     "breaker": 10,
+    "throttle": {"at_most": 2, "every": "30m", "per": "subject"},
+    "debounce": {"quiet": "30s", "max_wait": "5m", "per": ["subject", "data.host"]},
     "trigger": [
         {"event": "a.*", "source": "/s/*", "subject": ["x", "y"], "match": {"data": {"a": [1]}}},
         {"event": ["a", "b"], "where": "event.data.x > 1"},
@@ -136,6 +138,9 @@ def test_the_schema_names_every_field_that_the_parser_takes_and_no_other():
     assert names("clock") == set(schedule.FIELDS)
     for kind, fields in kinds.FIELDS.items():
         assert names(kind) == set(fields)
+    rule_fields = rule_schema()["$defs"]["rule"]["properties"]
+    for control, fields in flow_control.FIELDS.items():
+        assert set(rule_fields[control]["properties"]) == set(fields)
     assert names("run") == set(run_action.FIELDS)
     assert names("emit") == set(emit_action.FIELDS)
     assert names("call") == set(call_action.FIELDS)
@@ -162,6 +167,12 @@ WRONG = [
     {"trigger": {"event": "a", "wher": "x"}},
     {"trigger": {"event": 5}},
     {"trigger": []},
+    {"throttle": {"at_most": 1}},
+    {"throttle": {"at_most": 0, "every": "1m"}},
+    {"debounce": {"quite": "1m"}},
+    {"debounce": "1m"},
+    {"batch": {"size": 5}},
+    {"batch": {"within": "1m"}},
     {"trigger": {"cron": "@daily", "every": "1d"}},
     {"trigger": {"count": "a", "within": "1h"}},
     {"trigger": {"count": "a", "at_least": 0, "within": "1h"}},
