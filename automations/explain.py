@@ -19,9 +19,12 @@ from events.event import Event, Stored
 from triggers.evaluator import LOOPED
 from triggers.key import Missing
 from triggers.listener import Leaf, Trigger
+from triggers.listening import Node
 from triggers.reason import Reason, reasons
 from triggers.selector import Failure
 from triggers.sink import Fired
+from triggers.tree import Placed
+from triggers.windows import WindowKey
 
 Guard = Literal["paused", "disabled", "shadow", "too_deep"]
 
@@ -35,12 +38,21 @@ _CLOCK: Final[_Answer] = ((Reason("type", [], None, note="it goes by the clock")
 
 
 @dataclass(frozen=True, slots=True)
+class Joined:
+    """A window that an event went to, and the node that says how far it is."""
+
+    key: WindowKey
+    node: Node
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What a rule's trigger says of an event.
 
     `missed` are the conditions that it does not meet; none where it matched. `no_answer` is the
     code of a `where` that could not be decided. `guards` would keep the rule from acting on a
-    match. `firing` is the id of the firing that a match leads to by itself.
+    match. `firing` is the id of the firing that a match leads to by itself; where the trigger
+    remembers, `windows` are those that the event went to.
     """
 
     automation: str
@@ -50,6 +62,7 @@ class Verdict:
     guards: tuple[Guard, ...]
     no_answer: str | None = None
     firing: str | None = None
+    windows: tuple[Joined, ...] = ()
 
     @property
     def matched(self) -> bool:
@@ -94,12 +107,36 @@ def _verdict(
     """Of several selectors of a trigger, the one that the event meets or came closest to."""
     name, event = live.rule.name, stored.event
     asked = [_asked(leaf, event) for leaf in trigger.leaves] or [_CLOCK]
+    met = [leaf for leaf, one in zip(trigger.leaves, asked, strict=False) if not one[0]]
     missed, no_answer = min(asked, key=lambda one: (_is_type(one[0]), len(one[0])))
     firing = None
     plain = not trigger.nodes and not ("too_deep" in guards and event.type == LOOPED)
     if not missed and plain:
         firing = Fired(name, number, None, (stored,)).id
-    return Verdict(name, number, missed, not _is_type(missed), guards, no_answer, firing)
+    return Verdict(
+        name,
+        number,
+        missed,
+        not _is_type(missed),
+        guards,
+        no_answer,
+        firing,
+        tuple(_joined(WindowKey(name, number, "", ""), trigger, met, event)),
+    )
+
+
+def _joined(
+    place: WindowKey, trigger: Trigger, met: Iterable[Leaf], event: Event
+) -> Iterator[Joined]:
+    """Each window once, whatever the number of its members that the event fills."""
+    nodes = {one.path: one.node for one in trigger.nodes if isinstance(one, Placed)}
+    found: dict[WindowKey, Joined] = {}
+    for leaf in met:
+        key = leaf.key.of(event.root()) if leaf.key else None
+        if isinstance(key, str) and leaf.path in nodes:
+            where = place._replace(path=leaf.path, key=key)
+            found[where] = Joined(where, nodes[leaf.path])
+    yield from found.values()
 
 
 def _is_type(missed: tuple[Reason, ...]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -145,6 +145,17 @@ async def automations(
     return [Automation.of(row) for row in await session.exec(statement)]
 
 
+async def automations_named(session: AsyncSession, names: Collection[str]) -> dict[str, Automation]:
+    """Those of these names, as far as they exist."""
+    found: dict[str, Automation] = {}
+    listed = sorted(names)
+    for begin in range(0, len(listed), 500):
+        wanted = col(AutomationRow.name).in_(listed[begin : begin + 500])
+        rows = await session.exec(select(AutomationRow).where(wanted))
+        found |= {row.name: Automation.of(row) for row in rows}
+    return found
+
+
 async def automation(session: AsyncSession, name: str) -> Automation | None:
     row = (await session.exec(select(AutomationRow).where(AutomationRow.name == name))).first()
     return Automation.of(row) if row else None
@@ -199,6 +210,25 @@ async def firings_on(session: AsyncSession, event: Event) -> list[RecordedFiring
         .limit(1_000)
     )
     return await _with_actions(session, (await session.exec(statement)).all())
+
+
+async def firing_with(
+    session: AsyncSession, automation: str, event: Event
+) -> RecordedFiring | None:
+    """The first of a rule's firings in which this event took part.
+
+    Looked for among the 1,000 that followed the event.
+    """
+    later = (
+        select(FiringRow)
+        .where(FiringRow.automation == automation)
+        .where(col(FiringRow.id) >= earliest_id(event.received))
+        .order_by(col(FiringRow.id))
+        .limit(1_000)
+    )
+    rows = [row for row in await session.exec(later) if event.id in orjson.loads(row.events)]
+    found = await _with_actions(session, rows[:1])
+    return found[0] if found else None
 
 
 async def action(session: AsyncSession, id_: str) -> RecordedAction | None:

@@ -195,6 +195,20 @@ _VERDICT: Final = _object(
         "description": "what the event does not meet; none where it matches",
     },
     firing=_EXPLAINED_FIRING,
+    windows={
+        "type": "array",
+        "items": _object(
+            "path key have need until holds remembered",
+            path=TEXT,
+            key=ANY,
+            have=COUNT,
+            need=COUNT,
+            until=WHEN,
+            holds={**FLAG, "description": "it fired, and has not resolved"},
+            remembered={**FLAG, "description": "the event is still in it"},
+        ),
+        "description": "where the trigger remembers: the windows that the event went to, as they are now",
+    },
 )
 
 _TALLY: Final = {

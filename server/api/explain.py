@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from itertools import chain, repeat
 from time import perf_counter
 from typing import Any, Final
 
@@ -24,11 +25,16 @@ from server import parameter
 from server.api.automations import shown_firing
 from server.lookup import Lookup
 from server.route import Call, Route, reply
+from triggers.key import key_value
+from triggers.progress import progress
+from triggers.queries import window
 
 SLICE: Final = 0.003
 """Seconds at most for which nobody else has the loop."""
 _MOST_MISSES: Final = 100
 _MOST_RUNS: Final = 100
+_MOST_WINDOWS: Final = 50
+"""Rules whose windows are looked at, of those that match."""
 
 
 class ExplainApi:
@@ -70,12 +76,20 @@ class ExplainApi:
             if name in (None, firing.automation)
         ]
         async with self._database.reader() as session:
-            about = await _about(session, [*matched, *shown])
+            firings += await _later(session, matched, stored, {one.id for one in firings})
+            windows = [await _windows(session, one, stored) for one in matched[:_MOST_WINDOWS]]
+            about = await queries.automations_named(
+                session, {one.automation for one in (*matched, *shown)}
+            )
             states = await _run_states(session, firings)
         by_id = {firing.id: _shown_firing(firing, states) for firing in firings}
         told = [
-            _shown(one, stored, about.get(one.automation), by_id.pop(one.firing or "", None))
-            for one in (*matched, *shown)
+            {
+                **_shown(one, stored, about.get(one.automation)),
+                "firing": by_id.pop(_firing_of(one, firings), None),
+                "windows": far,
+            }
+            for one, far in zip((*matched, *shown), chain(windows, repeat([])), strict=False)
         ]
         return reply(
             {
@@ -127,12 +141,48 @@ class ExplainApi:
         return [firing for _, firing in sorted({one.id: one for one in found}.items())]
 
 
-async def _about(session: AsyncSession, verdicts: Sequence[Verdict]) -> dict[str, Automation]:
+async def _later(
+    session: AsyncSession, matched: Sequence[Verdict], stored: Stored, known: set[str]
+) -> list[RecordedFiring]:
+    """What windows that the event went to led to, when others had come."""
     found = {}
-    for name in dict.fromkeys(one.automation for one in verdicts):
-        if (one := await queries.automation(session, name)) is not None:
-            found[name] = one
-    return found
+    for name in dict.fromkeys(one.automation for one in matched[:_MOST_WINDOWS] if one.windows):
+        firing = await queries.firing_with(session, name, stored.event)
+        if firing is not None and firing.id not in known:
+            found[firing.id] = firing
+    return list(found.values())
+
+
+def _firing_of(one: Verdict, firings: Sequence[RecordedFiring]) -> str:
+    """The id of the firing that this verdict led to; empty where there is none."""
+    if not one.windows:
+        return one.firing or ""
+    place = (one.automation, one.trigger, None)
+    ids = (f.id for f in firings if (f.automation, f.trigger, f.occasion) == place)
+    return next(ids, "")
+
+
+async def _windows(session: AsyncSession, one: Verdict, stored: Stored) -> list[dict[str, Any]]:
+    """How far the windows are now that the event went to."""
+    told = []
+    for joined in one.windows:
+        state = await window(session, joined.key)
+        far = progress(joined.node, state)
+        remembered = (*state.members, *state.marks)
+        told.append(
+            {
+                "path": joined.key.path,
+                "key": key_value(joined.key.key),
+                "have": far.have,
+                "need": far.need,
+                "until": None if far.until is None else to_rfc3339(far.until),
+                "holds": far.holds,
+                "remembered": any(
+                    ref.position == stored.position for member in remembered for ref in member.refs
+                ),
+            }
+        )
+    return told
 
 
 async def _run_states(session: AsyncSession, firings: Sequence[RecordedFiring]) -> dict[str, Any]:
@@ -163,9 +213,7 @@ def _shown_event(stored: Stored) -> dict[str, Any]:
     }
 
 
-def _shown(
-    one: Verdict, stored: Stored, about: Automation | None, firing: dict[str, Any] | None
-) -> dict[str, Any]:
+def _shown(one: Verdict, stored: Stored, about: Automation | None) -> dict[str, Any]:
     changed = about is not None and about.updated > stored.event.received
     return {
         "automation": one.automation,
@@ -176,7 +224,6 @@ def _shown(
         "changed_since": changed,
         "no_answer": one.no_answer,
         "conditions": [reason.as_json() for reason in one.missed],
-        "firing": firing,
     }
 
 

@@ -19,7 +19,7 @@ from ensue.cli.rule_files import read_files
 from ensue.cli.words import parse_time
 
 _MOST: Final = 100_000
-_HELD: Final = {"suppressed": "yellow", "looped": "yellow"}
+_OUTCOMES: Final = {"suppressed": "yellow", "looped": "yellow", "resolved": "green"}
 
 
 @client_command("backtest")
@@ -93,14 +93,17 @@ def _bar(output: Output) -> Iterator[Progress]:
 def _print_firing(output: Output, firing: dict[str, Any]) -> None:
     at = parse_time(firing["at"]).astimezone().strftime("%Y-%m-%d %H:%M:%S")
     event = firing["event"] or {}
-    held = firing["outcome"] if firing["outcome"] in _HELD else ""
+    outcome = firing["outcome"]
+    how = "" if outcome == "acted" else outcome
+    if how and how != "resolved":
+        how += f" ({firing['reason']})"
     output.say(
         styled(at, "dim"),
         styled(firing["automation"], "bold"),
         _key(firing),
         styled(" ".join(filter(None, (event.get("type"), event.get("subject")))), "cyan"),
         styled(event.get("id", ""), "dim"),
-        styled(f"{held} ({firing['reason']})" if held else "", _HELD.get(held, "")),
+        styled(how, _OUTCOMES.get(outcome, "")),
     )
     for action in firing["actions"]:
         output.say("   ", deed(action))
@@ -144,7 +147,8 @@ def _print_summary(output: Output, summary: dict[str, Any]) -> None:
             whole=("RULE",),
         )
     span = f"{_day(summary['since'])} to {_day(summary['until'])}"
-    output.note(f"{summary['firings']:,} firings over {summary['events']:,} events, {span}.")
+    fired = "1 firing" if summary["firings"] == 1 else f"{summary['firings']:,} firings"
+    output.note(f"{fired} over {summary['events']:,} events, {span}.")
     if not summary["events"]:
         output.note("Nothing is stored from that time: `ensue events ls` lists what there is.")
     elif not summary["firings"] and rules:

@@ -67,12 +67,35 @@ def _print_match(output: Output, verdict: dict[str, Any]) -> None:
     name = _named(verdict)
     if verdict["firing"]:
         _print_firing(output, verdict["firing"], name)
+    elif verdict["windows"]:
+        output.say(styled("✓", "green"), name, styled("matches", "green"))
+        for reason in _held(verdict):
+            output.say("   ", reason)
     else:
         output.say(styled("✓", "green"), name, styled("matches, and did not fire", "yellow"))
         for reason in _held(verdict) or ["it came into force later, or its turn is still to come"]:
             output.say("   ", reason)
+    for window in verdict["windows"]:
+        output.say("   ", _window(output, window))
     if verdict["changed_since"]:
         output.say("   ", styled("the rule has changed since the event came in", "dim"))
+
+
+def _window(output: Output, window: dict[str, Any]) -> Text:
+    """`window db-1: 2 of 3, until in 6m`."""
+    key = "" if window["key"] is None else f" {brief(window['key'])}"
+    parts = []
+    if window["holds"]:
+        parts.append("its condition holds")
+    elif window["need"]:
+        parts.append(f"{window['have']} of {window['need']}")
+    if window["until"]:
+        parts.append(f"ends {relative(window['until'], output.now)}")
+    if not parts:
+        return styled(f"window{key}: empty by now", "cyan")
+    if not window["remembered"]:
+        parts.append("without this event")
+    return styled(f"window{key}: {', '.join(parts)}", "cyan")
 
 
 def _held(verdict: dict[str, Any]) -> list[str]:
@@ -80,12 +103,14 @@ def _held(verdict: dict[str, Any]) -> list[str]:
 
 
 def _print_firing(output: Output, firing: dict[str, Any], name: Text) -> None:
-    acted = firing["outcome"] == "acted"
-    outcome = firing["outcome"] + (f" ({firing['reason']})" if firing["reason"] else "")
+    outcome = "fired" if firing["outcome"] == "acted" else firing["outcome"]
+    good = outcome in {"fired", "resolved"}
+    if not good and firing["reason"]:
+        outcome += f" ({firing['reason']})"
     output.say(
         styled("✓", "green"),
         name,
-        styled("fired" if acted else outcome, "green" if acted else "yellow"),
+        styled(outcome, "green" if good else "yellow"),
         styled("again" if firing["occasion"] else "", "yellow"),
         styled(firing["id"], "dim"),
     )

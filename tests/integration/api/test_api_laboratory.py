@@ -406,3 +406,36 @@ async def test_rules_that_remember_do_in_a_backtest_what_they_did(served):
         errors = {one["automation"]: one["errors"] for one in summary["rules"]}
         assert {one["name"]: one["errors"] for one in figures} == errors
         assert errors["thrice"] == 1
+
+
+async def test_an_event_that_went_to_a_window_says_how_far_that_is(served):
+    rule = "name: thrice\ntrigger: {count: job.failed, at_least: 3, within: 1h, per: subject}\n"
+    files = {"automations/jobs.yaml": f"{rule}actions: [{{emit: job.alarm}}]\n"}
+    async with served(files) as client:
+        await client.until("/api/automations", lambda page: page["items"])
+
+        async def fail(id_, **fields):
+            event = {"specversion": "1.0", "id": id_, "source": "/jobs", "type": "job.failed"}
+            await client.post("/api/events", event | fields, 202)
+            return await client.get(f"/api/events/{id_}/explain")
+
+        await fail("j1", subject="a")
+        (waiting,) = (await fail("j2", subject="a"))["matched"]
+        assert waiting["firing"] is None
+        (window,) = waiting["windows"]
+        assert (window["key"], window["have"], window["need"]) == ("a", 2, 3)
+        assert (window["remembered"], window["holds"]) == (True, False)
+        assert window["until"] > waiting_since(await client.get("/api/events/j1"))
+
+        (last,) = (await fail("j3", subject="a"))["matched"]
+        (first,) = (await client.get("/api/events/j1/explain"))["matched"]
+        assert first["firing"]["events"] == ["j1", "j2", "j3"]
+        assert first["firing"]["id"] == last["firing"]["id"]
+        assert (first["windows"][0]["have"], first["windows"][0]["remembered"]) == (0, False)
+
+        (keyless,) = (await fail("j4"))["missed"]
+        assert (keyless["no_answer"], keyless["conditions"][0]["path"]) == ("key_missing", "per")
+
+
+def waiting_since(event):
+    return event["time"]
