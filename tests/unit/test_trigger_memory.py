@@ -111,6 +111,13 @@ def test_a_sequence_takes_the_latest_chain_that_fits():
     assert trigger.hear(4, 2) == [[2, 3, 4]]
 
 
+def test_a_late_step_finds_the_chain_that_newer_ones_have_overtaken():
+    trigger = Trigger(sequence=["a", "b"], within="10m", allowed_lateness="5m")
+    for at in (5, 8, 6):
+        assert not trigger.hear(at, 0)
+    assert trigger.hear(5.5, 1) == [[5, 5.5]]
+
+
 def test_an_event_is_one_step_of_a_sequence_and_may_be_several_members_of_all():
     trigger = Trigger(sequence=["a", "a*"], within="10m")
     assert not trigger.hear(0, 0, 1)
@@ -262,6 +269,14 @@ def test_values_that_leave_are_judged_by_timer_and_an_empty_window_clears():
     assert trigger.ring() == (14, ["resolved"])
     assert trigger.state.due is None
     assert not trigger.state.members
+
+
+def test_a_late_value_does_not_come_back_into_a_span_that_a_timer_has_ended():
+    trigger = aggregate(above=5)
+    trigger.hear(0, value=9)
+    assert trigger.ring() == (10, ["resolved"])
+    assert not trigger.hear(0, value=9, now=11)
+    assert trigger.hear(0.5, value=9, now=11) == [[0.5]]
 
 
 def test_too_few_values_are_not_judged():
