@@ -111,7 +111,7 @@ class Metrics:
         )
         self.firings = self._counter(
             "ensue_firings",
-            "Firings of an automation, by outcome (acted, shadow, suppressed, looped, broken).",
+            "Firings of an automation, by outcome (acted, shadow, suppressed, looped, resolved).",
             "automation",
             "outcome",
         )
