@@ -51,8 +51,9 @@ class Verdict:
 
     `missed` are the conditions that it does not meet; none where it matched. `no_answer` is the
     code of a `where` that could not be decided. `guards` would keep the rule from acting on a
-    match. `firing` is the id of the firing that a match leads to by itself; where the trigger
-    remembers, `windows` are those that the event went to.
+    match. `firing` is the id of the firing that a match leads to by itself and at once; None
+    where the trigger remembers, and `windows` are those that the event went to, or where the rule
+    gathers what fires.
     """
 
     automation: str
@@ -110,7 +111,9 @@ def _verdict(
     met = [leaf for leaf, one in zip(trigger.leaves, asked, strict=False) if not one[0]]
     missed, no_answer = min(asked, key=lambda one: (_is_type(one[0]), len(one[0])))
     firing = None
-    plain = not trigger.nodes and not ("too_deep" in guards and event.type == LOOPED)
+    waits = live.rule.flow.gathering is not None and "too_deep" not in guards
+    untold = "too_deep" in guards and event.type == LOOPED
+    plain = not (trigger.nodes or waits or untold)
     if not missed and plain:
         firing = Fired(name, number, None, (stored,)).id
     return Verdict(

@@ -144,9 +144,10 @@ class ExplainApi:
 async def _later(
     session: AsyncSession, matched: Sequence[Verdict], stored: Stored, known: set[str]
 ) -> list[RecordedFiring]:
-    """What windows that the event went to led to, when others had come."""
+    """What the event led to together with others that came later."""
     found = {}
-    for name in dict.fromkeys(one.automation for one in matched[:_MOST_WINDOWS] if one.windows):
+    waiting = [one.automation for one in matched[:_MOST_WINDOWS] if one.firing is None]
+    for name in dict.fromkeys(waiting):
         firing = await queries.firing_with(session, name, stored.event)
         if firing is not None and firing.id not in known:
             found[firing.id] = firing
@@ -155,8 +156,8 @@ async def _later(
 
 def _firing_of(one: Verdict, firings: Sequence[RecordedFiring]) -> str:
     """The id of the firing that this verdict led to; empty where there is none."""
-    if not one.windows:
-        return one.firing or ""
+    if one.firing is not None:
+        return one.firing
     place = (one.automation, one.trigger, None)
     ids = (f.id for f in firings if (f.automation, f.trigger, f.occasion) == place)
     return next(ids, "")

@@ -363,49 +363,91 @@ trigger: {aggregate: job.done, value: event.data.took, function: avg, over: 1h, 
 actions: [{emit: job.slow}]
 on_resolve: [{emit: job.quick}]
 ---
+name: seldom
+trigger: {event: job.failed}
+throttle: {at_most: 1, every: 1h, per: subject}
+actions: [{emit: job.seldom}]
+---
+name: pairs
+trigger: {event: job.failed}
+batch: {size: 2, within: 1h}
+actions: [{emit: job.pair, data: "${events.map(e, e.id)}"}]
+---
+name: burst
+trigger: {event: job.failed}
+debounce: {quiet: 300ms, per: subject}
+actions: [{emit: job.burst}]
+---
 name: silent
 trigger: {absent: job.done, for: 300ms, per: subject, after: job.began}
 actions: [{emit: job.silent}]
 """
 
 
+BY_TIME = ("silent", "burst")
+"""Those that fire when time has passed: the instant is the timer's, and so are their ids."""
+JOBS = ("thrice", "ordered", "both", "slow", "seldom", "pairs", *BY_TIME)
+
+
+async def work(client):
+    """Jobs that begin, fail and are done; one failure has no subject."""
+    steps = [
+        ("began", "a", {}),
+        ("failed", "a", {}),
+        ("failed", "b", {}),
+        ("failed", "a", {}),
+        ("done", "b", {"ok": False, "took": 3}),
+        ("done", "b", {"ok": True, "took": 9}),
+        ("failed", "a", {}),
+        ("failed", "b", {}),
+        ("failed", None, {}),
+        ("done", "b", {"ok": 1, "took": 1}),
+        ("failed", "b", {}),
+    ]
+    batch = []
+    for number, (type_, subject, data) in enumerate(steps):
+        event = {"specversion": "1.0", "id": f"j{number}", "source": "/jobs", "data": data}
+        named = {"subject": subject} if subject else {}
+        batch.append({**event, **named, "type": f"job.{type_}"})
+    await client.post("/api/events", batch, 202)
+
+
 async def test_rules_that_remember_do_in_a_backtest_what_they_did(served):
     async with served({"automations/jobs.yaml": REMEMBERING}) as client:
-        await client.until("/api/automations", lambda page: len(page["items"]) == 5)
-        steps = [
-            ("began", "a", {}),
-            ("failed", "a", {}),
-            ("failed", "b", {}),
-            ("failed", "a", {}),
-            ("done", "b", {"ok": False, "took": 3}),
-            ("done", "b", {"ok": True, "took": 9}),
-            ("failed", "a", {}),
-            ("failed", "b", {}),
-            ("failed", None, {}),
-            ("done", "b", {"ok": 1, "took": 1}),
-            ("failed", "b", {}),
-        ]
-        for number, (type_, subject, data) in enumerate(steps):
-            event = {"specversion": "1.0", "id": f"j{number}", "source": "/jobs", "data": data}
-            named = {"subject": subject} if subject else {}
-            sent = {**event, **named, "type": f"job.{type_}"}
-            await client.post("/api/events", sent, 202)
-        await client.until(
-            "/api/automations/silent/firings", lambda page: page["items"], seconds=20
-        )
-        live = await live_firings(client, ("thrice", "ordered", "both", "slow", "silent"))
+        await client.until("/api/automations", lambda page: len(page["items"]) == len(JOBS))
+        await work(client)
+        for name, count in (("silent", 1), ("burst", 3)):
+            path = f"/api/automations/{name}/firings"
+            await client.until(path, lambda page, n=count: len(page["items"]) == n, seconds=20)
+        live = await live_firings(client, JOBS)
         told, summary = await backtested(client, {"jobs.yaml": REMEMBERING})
-        by_events = {essence(one): one["id"] for one in live if one["automation"] != "silent"}
-        assert {
-            essence(one): one["id"] for one in told if one["automation"] != "silent"
-        } == by_events
-        assert len(by_events) == 6
-        (silence,) = [one for one in live if one["automation"] == "silent"]
-        assert [essence(one) for one in told if one["automation"] == "silent"] == [essence(silence)]
+
+        def at_once(firings):
+            return {essence(one): one["id"] for one in firings if one["automation"] not in BY_TIME}
+
+        def by_time(firings):
+            return sorted(str(essence(one)) for one in firings if one["automation"] in BY_TIME)
+
+        assert at_once(told) == at_once(live)
+        assert by_time(told) == by_time(live)
+        assert {name: sum(one["automation"] == name for one in told) for name in JOBS} == {
+            "thrice": 2, "ordered": 1, "both": 1, "slow": 2, "seldom": 7, "pairs": 3,
+            "silent": 1, "burst": 3,
+        }  # fmt: skip
         figures = (await client.get("/api/automations"))["items"]
         errors = {one["automation"]: one["errors"] for one in summary["rules"]}
         assert {one["name"]: one["errors"] for one in figures} == errors
         assert errors["thrice"] == 1
+
+
+async def test_an_event_that_was_gathered_is_explained_by_the_firing_it_went_into(served):
+    async with served({"automations/jobs.yaml": REMEMBERING}) as client:
+        await client.until("/api/automations", lambda page: len(page["items"]) == len(JOBS))
+        await work(client)
+        (first,) = (await client.get("/api/events/j1/explain?automation=pairs"))["matched"]
+        assert first["firing"]["events"] == ["j1", "j2"]
+        (held,) = (await client.get("/api/events/j3/explain?automation=seldom"))["matched"]
+        assert held["firing"]["outcome"] == "suppressed"
 
 
 async def test_an_event_that_went_to_a_window_says_how_far_that_is(served):
