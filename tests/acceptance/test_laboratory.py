@@ -52,7 +52,9 @@ def test_a_draft_is_tried_on_the_stored_events(service: Any, draft: Path, projec
     assert made.returncode == 0, made.stderr
     first, action, *rest = made.stdout.splitlines()
     assert "large order.created o1" in first
-    assert action.strip() == 'emit order.large  {"source": "/automations/large", "data": {"id": "a1"}}'
+    assert (
+        action.strip() == 'emit order.large  {"source": "/automations/large", "data": {"id": "a1"}}'
+    )
     assert "large order.created o2" in rest[0]
     assert "2 firings over" in made.stderr
     told = json.loads(service.command("backtest", str(project), "--json").stdout)

@@ -99,7 +99,9 @@ def test_the_installed_command_says_its_version(ensue: Ensue) -> None:
     assert made.stdout.startswith("ensue 0.")
 
 
-@pytest.mark.parametrize("command", ["init", "serve", "lint", "test", "schema", "db", "doctor", "import"])
+@pytest.mark.parametrize(
+    "command", ["init", "serve", "lint", "test", "schema", "db", "doctor", "import"]
+)
 def test_the_commands_of_the_server_are_there(ensue: Ensue, command: str) -> None:
     made = ensue(command, "--help")
     assert (made.returncode, made.stderr) == (0, "")
