@@ -23,6 +23,8 @@ from automations.store import Brought
 from base.errors import NotFoundError, UnavailableError
 from base.logs import logger
 from base.services import Service
+from triggers.reading import Limits
+from triggers.trigger_form import LIMITS
 
 log = logger("directory")
 
@@ -45,6 +47,7 @@ class RuleDirectory(Service):
         book: Rulebook,
         *,
         instance: str,
+        limits: Limits = LIMITS,
         look_every: timedelta = timedelta(seconds=2),
     ) -> None:
         super().__init__("directory")
@@ -53,6 +56,7 @@ class RuleDirectory(Service):
         self._folder = project / FOLDER
         self._book = book
         self._instance = instance
+        self._limits = limits
         self._seen: _Signature | None = None
         self._digest = ""
         self._told: set[str] = set()
@@ -75,7 +79,7 @@ class RuleDirectory(Service):
         signature = await asyncio.to_thread(_signature, self._folder)
         if signature == self._seen:
             return None
-        loaded = await asyncio.to_thread(_read, self._project, self._folder)
+        loaded = await asyncio.to_thread(_read, self._project, self._folder, self._limits)
         self.loaded = loaded
         self._tell(loaded)
         outcome = None
@@ -132,9 +136,9 @@ def _signature(folder: Path) -> _Signature:
     return tuple(sorted(found))
 
 
-def _read(project: Path, folder: Path) -> Loaded:
+def _read(project: Path, folder: Path, limits: Limits) -> Loaded:
     try:
-        return read_rules(folder, relative_to=project)
+        return read_rules(folder, relative_to=project, limits=limits)
     except NotFoundError:
         return Loaded((), (), ())
 

@@ -15,6 +15,8 @@ from automations.rule import Rule
 from base import yaml
 from base.errors import ConfigurationError, NotFoundError
 from base.fields import FormError
+from triggers.reading import Limits
+from triggers.trigger_form import LIMITS
 
 SUFFIXES = frozenset((".yaml", ".yml"))
 
@@ -59,7 +61,7 @@ class Loaded:
     """All that were read, also those without a rule in order."""
 
 
-def read_rules(path: Path, *, relative_to: Path | None = None) -> Loaded:
+def read_rules(path: Path, *, relative_to: Path | None = None, limits: Limits = LIMITS) -> Loaded:
     """The rules in a file, or in all YAML files below a directory.
 
     Files are named relative to `relative_to`, where it is given. Blocks. Raises NotFoundError when there is nothing at `path`.
@@ -71,10 +73,11 @@ def read_rules(path: Path, *, relative_to: Path | None = None) -> Loaded:
     else:
         raise NotFoundError(f"there is nothing at {path}", code="path_unknown")
     named = (file.relative_to(relative_to) if relative_to else file for file in files)
-    return gather((str(name), _content(file)) for name, file in zip(named, files, strict=True))
+    read = ((str(name), _content(file)) for name, file in zip(named, files, strict=True))
+    return gather(read, limits)
 
 
-def gather(files: Iterable[tuple[str, bytes | OSError]]) -> Loaded:
+def gather(files: Iterable[tuple[str, bytes | OSError]], limits: Limits = LIMITS) -> Loaded:
     """The rules in named files. Of two with one name the first stands."""
     rules: list[RuleFile] = []
     problems: list[Problem] = []
@@ -82,7 +85,7 @@ def gather(files: Iterable[tuple[str, bytes | OSError]]) -> Loaded:
     first: dict[str, RuleFile] = {}
     for file, content in files:
         names.append(file)
-        for found in _read(file, content):
+        for found in _read(file, content, limits):
             if isinstance(found, Problem):
                 problems.append(found)
             elif (other := first.setdefault(found.rule.name, found)) is not found:
@@ -105,7 +108,7 @@ def _content(file: Path) -> bytes | OSError:
         return error
 
 
-def _read(file: str, content: bytes | OSError) -> Iterator[RuleFile | Problem]:
+def _read(file: str, content: bytes | OSError, limits: Limits) -> Iterator[RuleFile | Problem]:
     if isinstance(content, OSError):
         reason = content.strerror or str(content)
         yield Problem(file, 1, 1, "file_unreadable", f"the file cannot be read: {reason}")
@@ -119,14 +122,14 @@ def _read(file: str, content: bytes | OSError) -> Iterator[RuleFile | Problem]:
     for document in documents:
         if isinstance(document.value, list):
             for item in document.items():
-                yield from _parse(item)
+                yield from _parse(item, limits)
         else:
-            yield from _parse(document)
+            yield from _parse(document, limits)
 
 
-def _parse(document: yaml.Document) -> Iterator[RuleFile | Problem]:
+def _parse(document: yaml.Document, limits: Limits) -> Iterator[RuleFile | Problem]:
     try:
-        rule = Rule.parse(document.value)
+        rule = Rule.parse(document.value, limits=limits)
     except FormError as error:
         value = document.value
         name = value.get("name") if isinstance(value, dict) else None

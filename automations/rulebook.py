@@ -32,6 +32,8 @@ from events.event import Event
 from events.journal import Journal
 from events.tx import Tx
 from triggers.arming import arm
+from triggers.reading import Limits
+from triggers.trigger_form import LIMITS
 from triggers.windows import Windows
 
 log = logger("automations")
@@ -44,12 +46,19 @@ class Rulebook:
     """All that changes rules. What its methods did is in force when they return."""
 
     def __init__(
-        self, database: Database, journal: Journal, rules: Ruleset, windows: Windows
+        self,
+        database: Database,
+        journal: Journal,
+        rules: Ruleset,
+        windows: Windows,
+        *,
+        limits: Limits = LIMITS,
     ) -> None:
         self._database = database
         self._journal = journal
         self._rules = rules
         self._windows = windows
+        self._limits = limits
         self._shared = database.address.dialect != "sqlite"
         self.on_resumed: Callable[[str], None] = lambda _name: None
         """Called with the name of a rule that a person resumed."""
@@ -68,7 +77,8 @@ class Rulebook:
         changes: dict[str, Live | None] = {live.rule.name: None for live in self._rules}
         for name, definition, revision, paused in rows:
             try:
-                changes[name] = Live(Rule.parse(orjson.loads(definition)), revision, bool(paused))
+                rule = Rule.parse(orjson.loads(definition), limits=self._limits)
+                changes[name] = Live(rule, revision, bool(paused))
             except EnsueError as error:
                 # Another version took it for a rule; it is back when it is applied again.
                 log.warning("stored_rule_invalid", automation=name, reason=str(error))

@@ -68,6 +68,7 @@ from server.hooks import Hooks
 from server.http import Http
 from server.lookup import Lookup
 from server.refusals import Refusals
+from server.remembering import limits
 from server.remote import Proxies
 from server.route import Route
 from server.router import Router
@@ -194,7 +195,7 @@ async def _floors(settings: Settings, database: Database) -> Floors:
     seen = await open_seen(database)
     writer = open_writer(database)
     journal = Journal(writer, seen, evaluator, intake_bytes=settings.limits.intake_bytes)
-    rulebook = Rulebook(database, journal, rules, windows)
+    rulebook = Rulebook(database, journal, rules, windows, limits=limits(settings))
     rulebook.on_resumed = recorder.forget
     journal.subscribe(windows.committed)
     journal.subscribe(recorder.committed)
@@ -225,7 +226,9 @@ async def _floors(settings: Settings, database: Database) -> Floors:
         timers=timers,
         rules=rules,
         rulebook=rulebook,
-        directory=RuleDirectory(settings.directory, rulebook, instance=_instance(settings)),
+        directory=RuleDirectory(
+            settings.directory, rulebook, instance=_instance(settings), limits=limits(settings)
+        ),
         occasions=Occasions(journal, rules, recorder, evaluator),
         dispatcher=dispatcher,
         engine=_engine(settings, journal, starter, alone=alone),
@@ -303,7 +306,7 @@ def _routes(
 def _laboratory(floors: Floors, lookup: Lookup) -> Iterator[Route]:
     """What is asked of rules: why they did what they did, and what drafts of them would do."""
     database, rules, variables = floors.database, floors.rules, floors.settings.vars
-    laboratory = Laboratory()
+    laboratory = Laboratory(limits(floors.settings))
     yield from ExplainApi(database, rules, lookup).routes()
     yield from BacktestApi(database, rules, laboratory, variables=variables).routes()
     yield from PlanApi(database, rules, floors.rulebook, laboratory, variables=variables).routes()

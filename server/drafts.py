@@ -16,6 +16,8 @@ from automations.simulation import Tally
 from base.errors import TooLargeError, UnavailableError, UnprocessableError
 from base.time import Micros, to_rfc3339
 from server import parameter
+from triggers.reading import Limits
+from triggers.trigger_form import LIMITS
 
 MAX_BYTES: Final = 8 << 20
 """Of all files of a request."""
@@ -28,7 +30,9 @@ _INSTANT: Final = parameter.instant("", "").parse
 class Laboratory:
     """Where drafts are tried, by a few at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits = LIMITS) -> None:
+        """`limits` is what the settings allow triggers to remember."""
+        self._limits = limits
         self._busy = 0
 
     @asynccontextmanager
@@ -44,13 +48,12 @@ class Laboratory:
         finally:
             self._busy -= 1
 
-
-async def read(files: Mapping[str, str]) -> Loaded:
-    """The rules in these files, parsed and compiled in a thread."""
-    if len(files) > MAX_FILES:
-        raise TooLargeError(f"{len(files):,} files are too many: at most {MAX_FILES:,}")
-    contents = [(name, text.encode()) for name, text in files.items()]
-    return await asyncio.to_thread(gather, contents)
+    async def read(self, files: Mapping[str, str]) -> Loaded:
+        """The rules in these files, parsed and compiled in a thread."""
+        if len(files) > MAX_FILES:
+            raise TooLargeError(f"{len(files):,} files are too many: at most {MAX_FILES:,}")
+        contents = [(name, text.encode()) for name, text in files.items()]
+        return await asyncio.to_thread(gather, contents, self._limits)
 
 
 def instant(name: str, text: str) -> Micros:

@@ -19,7 +19,7 @@ from base.logs import logger
 from base.time import Micros, now, to_rfc3339
 from events.event import Event
 from events.history import stretch
-from server.drafts import MAX_BYTES, Laboratory, instant, read, shown_problem, shown_tally
+from server.drafts import MAX_BYTES, Laboratory, instant, shown_problem, shown_tally
 from server.problems import SERVER, described
 from server.route import Call, Form, Route
 
@@ -73,7 +73,7 @@ class BacktestApi:
         since = instant("since", form.since)
         until = now() if form.until is None else instant("until", form.until)
         async with self._laboratory.place():
-            loaded = await read(form.files)
+            loaded = await self._laboratory.read(form.files)
             part = await stretch(self._database, since, until)
             rules = [found.rule for found in loaded.rules]
             test = Backtest(

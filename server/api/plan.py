@@ -19,7 +19,7 @@ from automations.simulation import Tally
 from base.database import Database
 from base.time import Micros, now, to_rfc3339
 from events.history import stretch
-from server.drafts import MAX_BYTES, Laboratory, instant, read, shown_problem, shown_tally
+from server.drafts import MAX_BYTES, Laboratory, instant, shown_problem, shown_tally
 from server.route import Call, Form, Route, reply
 
 MOST_COMPARED: Final = 200_000
@@ -117,7 +117,7 @@ class PlanApi:
         )
 
     async def _made(self, files: Mapping[str, str], *, prune: bool) -> Plan:
-        loaded = await read(files)
+        loaded = await self._laboratory.read(files)
         in_force: list[Automation] = []
         after = None
         async with self._database.reader() as session:

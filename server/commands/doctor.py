@@ -209,12 +209,13 @@ def _interpreter(settings: Settings) -> Finding:
 
 def _rules(settings: Settings) -> Iterator[Finding]:
     from automations.reader import read_rules
+    from server.remembering import limits
 
     folder = settings.directory / "automations"
     if not folder.is_dir():
         yield Finding("rules", None, "there is no folder automations/", "`ensue init` makes one")
         return
-    loaded = read_rules(folder)
+    loaded = read_rules(folder, limits=limits(settings))
     for problem in loaded.problems:
         yield Finding("rules", False, str(problem))
     if not loaded.problems:

@@ -14,6 +14,8 @@ from base.settings import FILE, load
 from engine.discovery import DiscoveryError, discover
 from engine.launcher import ProcessLauncher
 from events.webhooks.source import load_sources
+from server.remembering import limits
+from triggers.trigger_form import LIMITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Project:
         """Raises NotFoundError where there is nothing; a project may have no rules yet."""
         if self.root and not self.rules.exists():
             return Loaded((), (), ())
-        return read_rules(self.rules)
+        return read_rules(self.rules, limits=limits(load(self.root)) if self.root else LIMITS)
 
     def variables(self) -> Mapping[str, Any]:
         """`vars` of the settings."""
