@@ -75,6 +75,7 @@ from server.router import Router
 from server.storage import Background, Outgoing, Storage
 from server.stream import LiveStream
 from server.watch import FolderWatch
+from triggers import retention as window_retention
 from triggers.evaluator import TriggerEvaluator
 from triggers.timers import Timers
 from triggers.windows import Windows
@@ -93,6 +94,7 @@ class Floors:
     seen: Seen
     journal: Journal
     storage: Storage
+    windows: Windows
     timers: Timers
     rules: Ruleset
     rulebook: Rulebook
@@ -223,6 +225,7 @@ async def _floors(settings: Settings, database: Database) -> Floors:
         seen=seen,
         journal=journal,
         storage=Storage(journal, writer),
+        windows=windows,
         timers=timers,
         rules=rules,
         rulebook=rulebook,
@@ -340,6 +343,7 @@ def _housekeeping(floors: Floors) -> Background:
         Sweep("deliveries", keep.deliveries, retention.delete_deliveries),
         Sweep("replays", _LONGEST_REPLAY_WINDOW, retention.delete_replays),
         Sweep("seen", floors.settings.events.dedupe_for, retention.forget_seen(seen)),
+        *window_retention.sweeps(floors.windows, events=keep.events),
         *firing_retention.sweeps(firings=keep.firings),
         *run_retention.sweeps(runs=keep.runs, logs=keep.logs),
     ]

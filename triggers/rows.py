@@ -7,8 +7,10 @@ from typing import Any, Final
 
 import orjson
 
+from base.time import SECOND, Micros
 from events.tx import Tx
 
+DAY: Final[Micros] = 86_400 * SECOND
 Columns = Mapping[str, str]
 KEY: Final[Columns] = {
     "automation": "text", "trigger": "integer", "path": "text", "key": "text",
@@ -49,7 +51,7 @@ async def delete(tx: Tx, table: str, columns: Columns, rows: Sequence[tuple[Any,
 async def upsert(
     tx: Tx, table: str, columns: Columns, rows: Sequence[tuple[Any, ...]], *, updated: bool = False
 ) -> None:
-    """`updated` says that the table has such a column, for the time of this transaction."""
+    """`updated` says that the table has such a column, for the day of this transaction."""
     if not rows:
         return
     more, when, moved = (
@@ -61,7 +63,7 @@ async def upsert(
         f"INSERT INTO {table} ({names}{more}) SELECT {names}{when} FROM {given(tx, columns)}"
         f" WHERE true ON CONFLICT ({', '.join(KEY)}) DO UPDATE SET {', '.join(sets)}",
         as_json(rows),
-        *((tx.now,) if updated else ()),
+        *((tx.now // DAY * DAY,) if updated else ()),
     )
 
 

@@ -17,7 +17,7 @@ class WindowRow(SQLModel, table=True):
     """What is remembered of a key, but for the events: those are rows of their own."""
 
     __tablename__ = "window"
-    __table_args__ = ({"sqlite_with_rowid": False},)
+    __table_args__ = (Index("window_updated", "updated"), {"sqlite_with_rowid": False})
 
     automation: str = Field(primary_key=True)
     trigger: int = Field(primary_key=True)
@@ -30,6 +30,7 @@ class WindowRow(SQLModel, table=True):
     firing: str | None
     """The id of the firing that told of the condition, while it holds."""
     updated: int = Field(sa_column=big())
+    """The day on which it last changed: so that its index is seldom written."""
 
 
 class MemberRow(SQLModel, table=True):

@@ -24,8 +24,8 @@ from triggers.rows import KEY, MEMBER, TIMER, WINDOW, as_json, delete, given, jo
 from triggers.tables import MemberRow
 from triggers.window import FRESH, Member, WindowState, difference
 
-MOST_CACHED: Final = 200_000
-"""Windows and members held in memory, which take about 300 bytes each."""
+MOST_CACHED: Final = 100_000
+"""Windows and members held in memory, which take about 500 bytes each."""
 
 APART: Final = "#"
 """How the paths begin of windows that belong to the rule and to no trigger of it."""

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
+from automations.proposal import Proposal
+from automations.rule import Rule
 from base.time import SECOND, now
+from events.change import Change
+from events.retention import Retention
+from triggers.reading import Limits
+from triggers.retention import sweeps
 
 MINUTE = 60 * SECOND
+DAY = 24 * 60 * MINUTE
 
 
 def rule(name="three", **trigger):
@@ -165,8 +174,6 @@ async def test_what_a_transaction_that_fails_changed_is_not_remembered(world, fa
     async def refuse(tx):
         raise ValueError("no")
 
-    from events.change import Change
-
     with pytest.raises(ValueError, match="no"):
         await world.journal.submit(Change([failed()], operation=refuse))
     await world.send(failed())
@@ -199,3 +206,25 @@ async def test_more_keys_than_are_held_in_memory_are_counted_all_the_same(
             await world.send(*[failed(key, minute) for key in keys])
         assert sorted(alarms(world)) == sorted((key, 3) for key in keys)
         assert len(world.windows._cached) <= 4
+
+
+async def test_windows_that_nobody_spoke_of_for_long_are_forgotten(database, open_world, event):
+    clock = [now() - 40 * DAY]
+
+    def failed(subject):
+        return event("job.failed", subject=subject, at=clock[0])
+
+    async with open_world(database, clock=lambda: clock[0]) as world:
+        waiting = {"absent": "job.failed", "for": "60d", "per": "subject"}
+        limits = Limits(retention=90 * DAY)
+        silence = rule("silence") | {"trigger": waiting}
+        rules = [(Rule.parse(one, limits=limits), None) for one in (rule(), silence)]
+        await world.book.apply(Proposal("test", rules))
+        await world.send(failed("old"))
+        clock[0] += 35 * DAY
+        await world.send(failed("new"))
+        (sweep,) = sweeps(world.windows, events=timedelta(days=30))
+        assert await Retention(world.journal, [sweep]).sweep(sweep) == 1
+        kept = await world.rows('SELECT automation, key FROM "window" ORDER BY automation, key')
+        assert kept == [("silence", '"new"'), ("silence", '"old"'), ("three", '"new"')]
+        assert await world.rows("SELECT key FROM member") == [('"new"',)]
