@@ -20,7 +20,7 @@ from events import log
 from events.event import Stored
 from events.tables import EventRow
 
-PAGE_EVENTS: Final = 1_000
+PAGE_EVENTS: Final = 500
 PAGE_BYTES: Final = 4 << 20
 
 Wants = Callable[[str], bool]
