@@ -14,6 +14,7 @@ once for each firing that was cut; except for the telling itself, which would go
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from base.logs import logger
@@ -28,7 +29,8 @@ from triggers.listener import Ear, Hit, Listener, Rung
 from triggers.selector import Failure
 from triggers.sink import FiringSink, Occasion, Outcome, Trouble
 from triggers.timer import DUE, read_timer
-from triggers.windows import APART, WindowKey, Windows
+from triggers.window import Tick
+from triggers.windows import APART, NEW, WindowKey, Windows
 
 log = logger("triggers")
 
@@ -90,6 +92,19 @@ class TriggerEvaluator:
             if node.path == key.path:
                 return node.span
         return None
+
+    async def skip(self, tx: Tx, timer: Event) -> None:
+        """Let a window go on behind its timer, as if it had rung, without what that sets off."""
+        rung = self._rung(timer)
+        if rung is None:
+            return
+        nodes = [node for node in rung.listener.trigger.nodes if node.path == rung.key.path]
+        if not nodes:
+            return
+        rows = self._windows.within(tx)
+        before = (await rows.load([rung.key])).get(rung.key, NEW)
+        state = nodes[0].advance(before.state, Tick(rung.due, 0), tx.now).state
+        await rows.save({rung.key: (before, replace(before, state=state))})
 
     async def advance(self, tx: Tx, matched: Sequence[Matched]) -> list[Event]:
         batch = Batch(matched, tx.now, variables=self._variables)

@@ -92,19 +92,31 @@ class Timers(Service):
         if earliest is None or earliest >= self._clock():
             return False
         await self._journal.settled()
-        rung = 0
+        rung: Sequence[Event] = ()
 
         async def operation(tx: Tx) -> Sequence[Event]:
             nonlocal rung
-            events = await self._take(tx)
-            rung = len(events)
-            return events
+            rung = await self._take(tx)
+            return rung
 
-        await self._journal.submit(Change(operation=operation, lane=Lane.SERVICE))
+        change = Change(operation=operation, lane=Lane.SERVICE)
+        receipt = await self._journal.submit(change)
+        await self._skip([e for e, at in zip(rung, receipt.positions, strict=True) if at is None])
         if not rung:
             # Those that are due still wait, after a start.
             self._next = self._clock() + SECOND // 4
-        return rung > 0
+        return bool(rung)
+
+    async def _skip(self, taken: Sequence[Event]) -> None:
+        """Go on behind times that were taken before: a clock was set back, and a rule begun anew."""
+
+        async def operation(tx: Tx) -> Sequence[Event]:
+            for event in taken:
+                await self._evaluator.skip(tx, event)
+            return ()
+
+        if taken:
+            await self._journal.submit(Change(operation=operation, lane=Lane.SERVICE))
 
     async def _earliest(self) -> Micros | None:
         async with self._database.reader() as session:

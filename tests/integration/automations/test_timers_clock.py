@@ -167,3 +167,16 @@ async def test_the_service_rings_by_itself_when_the_time_has_come(database, open
         timer = world.told("ensue.timer.due")[0]
         assert 0 < timer.received - timer.time < 500_000
         assert timer.time <= now()
+
+
+async def test_a_time_comes_once_though_the_clock_was_set_back_and_the_rule_begun_anew(
+    clocked, clock
+):
+    await clocked.apply(beat())
+    await ring_at(clocked, clock, "12:01:01", "12:02:01")
+    clock.at("12:00:40")
+    await clocked.apply(beat() | {"enabled": False})
+    await clocked.apply(beat())
+    await ring_at(clocked, clock, "12:01:05", "12:02:05", "12:03:01")
+    assert times(clocked) == ["12:01:00", "12:02:00", "12:03:00"]
+    assert len(clocked.told("beat")) == 3
