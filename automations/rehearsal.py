@@ -12,20 +12,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, assert_never
-
-import orjson
+from typing import Any, Literal
 
 from automations.action import Action
-from automations.call_action import Call, CallAction
 from automations.comparison import Deed, Row, compare
-from automations.emit_action import Emission, EmitAction
+from automations.deed import deed
+from automations.emit_action import Emission
 from automations.firing import Firing
 from automations.gate import MemoryGate
-from automations.outcome import ActionFailure, Skipped
 from automations.rehearsal_case import Case
 from automations.rule import Rule
-from automations.run_action import Launch, RunAction
 from base.fields import Complaints
 from base.place import within
 from base.time import SECOND, Micros
@@ -235,11 +231,9 @@ class _Stage:
         for number, action in enumerate(actions):
             rendered = action.render(activation)
             if isinstance(rendered, Emission):
-                event = firing.emitted(number, rendered, now)
-                emitted.append(event)
-                self._deeds.append(Deed("emit", event.type, at, _event_fields(event)))
-            elif not isinstance(rendered, Skipped):
-                self._deeds.append(_deed(action, rendered, at))
+                emitted.append(firing.emitted(number, rendered, now))
+            if (done := deed(action, number, rendered, firing, at=at)) is not None:
+                self._deeds.append(done)
         return emitted
 
     def _breaks(self, at: Micros) -> bool:
@@ -249,63 +243,3 @@ class _Stage:
         self._paused = self._paused or len(self._fired_at) >= self._rule.breaker
         self._fired_at.append(at)
         return self._paused
-
-
-def _deed(action: Action, rendered: Launch | Call | ActionFailure, at: Micros) -> Deed:
-    match rendered:
-        case ActionFailure():
-            return Deed(action.kind, _target(action), at, {}, rendered.code, rendered.message)
-        case Launch():
-            return Deed("run", rendered.flow, at, _launch_fields(rendered))
-        case Call():
-            return Deed("call", rendered.url, at, _call_fields(rendered))
-        case _:
-            assert_never(rendered)
-
-
-def _target(action: Action) -> str:
-    """What a failed action was about, as the rule spells it."""
-    match action.deed:
-        case RunAction():
-            return action.deed.flow
-        case EmitAction():
-            return str(action.deed.type.source)
-        case CallAction():
-            return str(action.deed.url.source)
-        case _:
-            assert_never(action.deed)
-
-
-def _launch_fields(launch: Launch) -> dict[str, Any]:
-    return {
-        "with": dict(launch.parameters),
-        "tags": list(launch.tags),
-        "delay": launch.delay,
-        "pool": launch.pool,
-        "idempotency_key": launch.idempotency_key,
-    }
-
-
-def _event_fields(event: Event) -> dict[str, Any]:
-    root = event.root()
-    return {name: root[name] for name in ("source", "subject", "data", "time") if name in root}
-
-
-def _call_fields(call: Call) -> dict[str, Any]:
-    fields: dict[str, Any] = {
-        "method": call.method,
-        "headers": {
-            name: value if isinstance(value, str) else value.to_json()
-            for name, value in call.headers
-        },
-    }
-    if call.body is not None:
-        fields["body"] = _body(call.body)
-    return fields
-
-
-def _body(body: bytes) -> Any:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return body.decode()
