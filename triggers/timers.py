@@ -17,8 +17,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import col, select
 
 from base.database import Database
 from base.errors import UnavailableError
@@ -31,6 +31,7 @@ from events.journal import Journal
 from events.tx import Tx
 from triggers.evaluator import TriggerEvaluator
 from triggers.rows import TIMER, delete
+from triggers.tables import TimerRow
 from triggers.timer import timer_event
 from triggers.windows import WindowKey
 
@@ -119,9 +120,12 @@ class Timers(Service):
             await self._journal.submit(Change(operation=operation, lane=Lane.SERVICE))
 
     async def _earliest(self) -> Micros | None:
+        """Of those that somebody here listens for, as far as they are among the first."""
+        statement: Any = select(TimerRow.automation, TimerRow.due).order_by(col(TimerRow.due))
         async with self._database.reader() as session:
-            connection = await session.connection()
-            return (await connection.execute(text("SELECT min(due) FROM timer"))).scalar()
+            first = (await session.exec(statement.limit(_SLICE))).all()
+        here = set(self._evaluator.listening)
+        return next((due for automation, due in first if automation in here), None)
 
     async def _take(self, tx: Tx) -> list[Event]:
         """Take the timers that ring now, the earliest first."""
