@@ -80,7 +80,7 @@ class SegmentedSeen:
         duplicates: dict[int, Earlier] = {}
         tail, fresh = self._tail, self._fresh
         closing = self._closing.known if self._closing else {}
-        rows = []
+        rows, last = [], entries[-1]
         for index, entry in enumerate(entries):
             key = entry.key
             found = tail.get(key) or fresh.get(key) or closing.get(key)
@@ -90,10 +90,11 @@ class SegmentedSeen:
                 record = key + entry.position.to_bytes(8, "big") + entry.digest
                 fresh[key] = record
                 rows.append(record)
+                last = entry
             else:
                 duplicates[index] = _earlier(found)
         if rows:
-            last = entries[-1]
+            # Of the last that is new: the place of a duplicate behind it is given out again.
             await tx.insert(_TAIL, [(last.position, last.at, b"".join(rows))])
         if self._closing is not None or len(tail) >= SEGMENT_KEYS:
             await self._seal(tx, 1 + len(rows) * 2 * BLOCKS // SEGMENT_KEYS)

@@ -64,7 +64,7 @@ class SeenTailRow(SQLModel, table=True):
     __tablename__ = "seen_tail"
 
     position: int = Field(sa_column=big(primary_key=True))
-    """That of the last event in the row."""
+    """That of the last record in the row."""
     at: int = Field(sa_column=big())
     records: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 

@@ -61,6 +61,18 @@ async def test_duplicates_are_known_over_many_segments_and_restarts(
 
 
 @pytest.mark.usefixtures("small_segments")
+async def test_a_duplicate_behind_a_new_one_leaves_its_place_to_the_next(
+    database: Database, running: Any
+) -> None:
+    async with running(database) as journal:
+        assert await submit(journal, ["a"]) == [True]
+        assert await submit(journal, ["b", "a", "a"]) == [True, False, False]
+        for id_ in ("c", "d", "e"):
+            assert await submit(journal, [id_]) == [True]
+    async with running(database) as journal:
+        assert await submit(journal, ["a", "b", "c", "d", "e", "f"]) == [False] * 5 + [True]
+
+
 async def test_the_filter_is_loaded_after_a_start_and_then_spares_the_index(
     database: Database, running: Any
 ) -> None:
