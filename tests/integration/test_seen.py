@@ -60,7 +60,6 @@ async def test_duplicates_are_known_over_many_segments_and_restarts(
         assert await log.last_position(session) >= len(model)
 
 
-@pytest.mark.usefixtures("small_segments")
 async def test_a_duplicate_behind_a_new_one_leaves_its_place_to_the_next(
     database: Database, running: Any
 ) -> None:
@@ -73,6 +72,7 @@ async def test_a_duplicate_behind_a_new_one_leaves_its_place_to_the_next(
         assert await submit(journal, ["a", "b", "c", "d", "e", "f"]) == [False] * 5 + [True]
 
 
+@pytest.mark.usefixtures("small_segments")
 async def test_the_filter_is_loaded_after_a_start_and_then_spares_the_index(
     database: Database, running: Any
 ) -> None:
