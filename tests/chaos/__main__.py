@@ -68,6 +68,8 @@ def main(
             outcome = asyncio.run(_watched(trial, folder))
         except ServiceError as error:
             raise click.ClickException(f"the service does not start: {error}") from None
+        except asyncio.CancelledError:
+            raise click.Abort from None
         finally:
             if keep:
                 shutil.copytree(folder / "project", keep / name, dirs_exist_ok=True)

@@ -152,6 +152,8 @@ class Course:
         while left := await self.shelf.open_work():
             if time.monotonic() > deadline:
                 raise ServiceError(f"not quiet after {QUIET_WITHIN:g} s: {left}")
+            if not self.service.running:
+                raise ServiceError(f"it died by itself: {self.service.last_words()}")
             await asyncio.sleep(0.2)
         await self.service.stop()
 
