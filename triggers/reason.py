@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from triggers.branch import Branch, Group, Path
 from triggers.condition import Exists
 from triggers.glob import OWN
-from triggers.matching import MISSING, NO, compile_branch, instances
+from triggers.matching import MISSING, NO, Judge, compile_branch, instances
 from triggers.selector import Selector
 
 SAME_ELEMENT = "no one element of the list meets all of them"
@@ -69,14 +68,29 @@ def _failing(branch: Branch, root: Mapping[str, Any]) -> list[tuple[Path, tuple[
     return [leaf for leaf in branch if _judge((leaf,))(root) == NO]
 
 
-_judge = lru_cache(maxsize=10_000)(compile_branch)
-"""Compiled when it is asked for: most conditions are never explained, some often."""
+def _judge(branch: Branch) -> Judge:
+    """Compiled when it is asked for: most conditions are never explained, some often.
+
+    Kept by identity, with what it stands for, so that the identity is not given to another:
+    conditions on 1 and on true are equal to Python and not to a pattern.
+    """
+    key = tuple(map(id, branch))
+    held = _judges.get(key)
+    if held is None:
+        if len(_judges) >= _MOST_JUDGES:
+            _judges.clear()
+        held = _judges[key] = (branch, compile_branch(branch))
+    return held[1]
+
+
+_MOST_JUDGES = 10_000
+_judges: dict[tuple[int, ...], tuple[Branch, Judge]] = {}
 
 
 def _leaf_reason(path: Path, groups: tuple[Group, ...], root: Mapping[str, Any]) -> Reason:
     group = groups[0]
     if len(groups) > 1:
-        failing = (one for one in groups if _judge(((path, (one,)),))(root) == NO)
+        failing = (one for one in groups if compile_branch(((path, (one,)),))(root) == NO)
         group = next(failing, group)
     values = list(instances(root, path))
     actual = _actual(values)

@@ -161,7 +161,7 @@ def chain(served: Any, order: str, type_: str = "shop.order.*") -> list[str]:
         if event.get("subject") == order
     )
     told = []
-    for event in [first, *served.events(correlationid=first["id"])]:
+    for event in served.events(correlationid=first["id"]):
         if event["type"].startswith("ensue.task."):
             continue
         data = event.get("data") or {}

@@ -70,3 +70,10 @@ def test_of_two_demands_on_one_field_the_failing_one_is_named():
         "match": {"data": {"a": [1, 2], "$or": [{"a": [{"anything-but": 1}]}, {"b": 1, "c": 1}]}}
     }
     assert why(form, {"data": {"a": 1}}) == Reason("data.a", [{"anything-but": 1}], 1)
+
+
+def test_conditions_on_one_and_on_true_are_told_apart():
+    assert why({"match": {"data": {"a": [True]}}}, {"data": {"a": True}}) is None
+    assert why({"match": {"data": {"a": [1]}}}, {"data": {"a": True}}) is not None
+    assert why({"match": {"data": {"a": [1]}}}, {"data": {"a": 1}}) is None
+    assert why({"match": {"data": {"a": [True]}}}, {"data": {"a": 1}}) is not None
