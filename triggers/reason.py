@@ -53,10 +53,10 @@ def reasons(selector: Selector, root: Mapping[str, Any]) -> tuple[Reason, ...]:
         return (Reason("type", wanted, root["type"], note=OWN_EVENTS if own else None),)
     failing = []
     for branch in selector.branches:
-        leaves = _failing(branch, root)
-        if not leaves and (len(branch) < 2 or _judge(branch)(root) != NO):
+        # The whole first: beside others a field may be missing in the one element that counts.
+        if _judge(branch)(root) != NO:
             return ()
-        failing.append((branch, leaves))
+        failing.append((branch, _failing(branch, root)))
     branch, leaves = min(failing, key=lambda tried: len(tried[1]))
     if not leaves:
         return (_joint_reason(branch, root),)
