@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from automations.action import Action
+from automations.breaker import Recent
 from automations.comparison import Deed, Row, compare
 from automations.deed import deed
 from automations.emit_action import Emission
@@ -24,7 +25,7 @@ from automations.rehearsal_case import Case
 from automations.rule import Rule
 from base.fields import Complaints
 from base.place import within
-from base.time import SECOND, Micros
+from base.time import Micros
 from events.event import Event
 from events.tx import Tx
 from triggers.evaluator import TriggerEvaluator
@@ -32,7 +33,6 @@ from triggers.listener import Listener
 from triggers.memory import MemoryWindows
 from triggers.sink import Due, Fired, Outcome, Resolved, Trouble
 
-MINUTE: Micros = 60 * SECOND
 How = Literal["given", "emitted", "rang"]
 
 
@@ -131,7 +131,7 @@ class _Stage:
         self._seen: set[tuple[str, str]] = set()
         self._acted: set[str] = set()
         self._position = 0
-        self._fired_at: deque[Micros] = deque()
+        self._recent = Recent()
         self._paused = False
         self._timeline: list[Moment] = []
         self._deeds: list[Deed] = []
@@ -238,8 +238,6 @@ class _Stage:
 
     def _breaks(self, at: Micros) -> bool:
         """Whether the rule fires too often; it stays paused then."""
-        while self._fired_at and self._fired_at[0] < at - MINUTE:
-            self._fired_at.popleft()
-        self._paused = self._paused or len(self._fired_at) >= self._rule.breaker
-        self._fired_at.append(at)
+        self._paused = self._paused or self._recent.count(at) >= self._rule.breaker
+        self._recent.add((at,))
         return self._paused

@@ -9,26 +9,24 @@ came of the events stands in the log behind them.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
+from automations.breaker import Recent
 from automations.comparison import Deed
 from automations.deed import deed
 from automations.firing import Firing
 from automations.gate import MemoryGate
 from automations.rule import Rule
 from automations.ruleset import Ruleset
-from base.time import SECOND, Micros
+from base.time import Micros
 from events.event import Event, Stored
 from events.tx import Tx
 from triggers.evaluator import TriggerEvaluator
 from triggers.listener import Listener
 from triggers.memory import MemoryWindows
 from triggers.sink import Due, Fired, Outcome, Resolved, Trouble
-
-MINUTE: Final[Micros] = 60 * SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,7 @@ class Tally:
     """When its breaker paused it; from then on it would have waited for a person."""
     missed: int = 0
     """How often it would have fired since."""
-    recent: deque[Micros] = field(default_factory=deque)
+    recent: Recent = field(default_factory=Recent)
 
 
 class Simulation:
@@ -196,12 +194,9 @@ class Simulation:
 
     def _breaks(self, rule: Rule, tally: Tally, now: Micros) -> bool:
         """Whether this firing is one too many in the minute that ends now."""
-        recent = tally.recent
-        while recent and recent[0] <= now - MINUTE:
-            recent.popleft()
-        if len(recent) >= self._bounds.breaker(rule):
+        if tally.recent.count(now) >= self._bounds.breaker(rule):
             return True
-        recent.append(now)
+        tally.recent.add((now,))
         return False
 
 

@@ -11,14 +11,15 @@ that it was committed: that is a *turn*. What is kept then is
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Sequence
+from collections import Counter
 from dataclasses import dataclass, field
 
+from automations.breaker import Recent
 from base.time import SECOND, Micros
 from events.tx import Tx
 
 SPAN: Micros = 60 * SECOND
+"""Errors of a rule are told once in so long."""
 
 
 @dataclass(slots=True)
@@ -41,7 +42,7 @@ class Counts:
     """What is counted over transactions."""
 
     def __init__(self) -> None:
-        self._fired: dict[str, deque[Micros]] = {}
+        self._fired: dict[str, Recent] = {}
         self._erred: dict[str, Micros] = {}
         self._turn: Turn | None = None
 
@@ -56,7 +57,7 @@ class Counts:
         turn, self._turn = self._turn, None
         if turn is not None:
             for name, times in turn.fired.items():
-                self._add(name, times)
+                self._fired.setdefault(name, Recent()).add(times)
             self._erred.update(turn.erred)
         return turn
 
@@ -64,7 +65,8 @@ class Counts:
         """Count a firing, unless it is one too many in the minute that ends now."""
         now = turn.tx.now
         times = turn.fired.setdefault(automation, [])
-        if self._recent(automation, now) + len(times) >= limit:
+        before = self._fired.get(automation)
+        if (before.count(now) if before else 0) + len(times) >= limit:
             return False
         times.append(now)
         return True
@@ -81,12 +83,3 @@ class Counts:
     def forget(self, automation: str) -> None:
         """Count this rule's firings afresh."""
         self._fired.pop(automation, None)
-
-    def _recent(self, automation: str, now: Micros) -> int:
-        fired = self._fired.get(automation)
-        while fired and fired[0] <= now - SPAN:
-            fired.popleft()
-        return len(fired) if fired else 0
-
-    def _add(self, automation: str, times: Sequence[Micros]) -> None:
-        self._fired.setdefault(automation, deque()).extend(times)

@@ -47,8 +47,8 @@ def test_what_fires_is_told_with_the_time_at_which_its_event_came_in():
 
 def test_the_breaker_stops_a_rule_and_what_it_would_have_done_since_is_counted():
     simulation = simulated(rule(breaker=2))
-    events = [stored(number, after=number * 30) for number in range(5)]
-    # A minute later the first counts no more.
+    events = [stored(number, after=number * 31) for number in range(5)]
+    # More than a minute later the first counts no more.
     assert [how for _, how in outcomes(simulation, *events)] == ["acted"] * 5
     simulation = simulated(rule(breaker=2))
     events = [stored(number, after=number) for number in range(5)]

@@ -29,12 +29,12 @@ def test_what_a_transaction_counted_is_forgotten_when_it_is_run_again():
     assert not counts.may_fire(counts.turn(Transaction()), "a", 1)
 
 
-def test_the_minute_slides_and_its_end_is_open():
+def test_the_minute_slides_and_its_bound_belongs_to_it():
     counts = Counts()
     assert counts.may_fire(counts.turn(Transaction()), "a", 1)
     counts.keep()
-    assert not counts.may_fire(counts.turn(Transaction(NOW + SPAN - 1)), "a", 1)
-    assert counts.may_fire(counts.turn(Transaction(NOW + SPAN)), "a", 1)
+    assert not counts.may_fire(counts.turn(Transaction(NOW + SPAN)), "a", 1)
+    assert counts.may_fire(counts.turn(Transaction(NOW + SPAN + 1)), "a", 1)
 
 
 def test_a_rule_that_is_resumed_counts_afresh():
