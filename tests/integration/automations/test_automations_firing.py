@@ -190,8 +190,11 @@ async def test_the_breaker_looks_at_one_sliding_minute(database, open_world, eve
     async with open_world(database, clock=lambda: clock[0]) as world:
         await world.apply(rule("often", breaker=2))
         await world.send(event(), event())
-        clock[0] += 60 * SECOND
+        clock[0] += 60 * SECOND + 1
         await world.send(event(), event())
+        assert await world.rows("SELECT count(*) FROM firing WHERE outcome = 'acted'") == [(4,)]
+        clock[0] += 60 * SECOND
+        await world.send(event())
         assert await world.rows("SELECT count(*) FROM firing WHERE outcome = 'acted'") == [(4,)]
 
 
