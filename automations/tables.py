@@ -5,13 +5,11 @@ Times are microseconds since the epoch; JSON is text.
 
 from __future__ import annotations
 
-from sqlalchemy import Index, text
+from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
+from base.schema import index
 from events.tables import big
-
-_OPEN = text("status IN ('waiting', 'sending')")
-_DEAD = text("status = 'dead'")
 
 
 class AutomationRow(SQLModel, table=True):
@@ -101,8 +99,8 @@ class ActionRow(SQLModel, table=True):
 
     __tablename__ = "action"
     __table_args__ = (
-        Index("action_due", "target", "due", sqlite_where=_OPEN, postgresql_where=_OPEN),
-        Index("action_dead", "id", sqlite_where=_DEAD, postgresql_where=_DEAD),
+        index("action_due", "target", "due", where="status IN ('waiting', 'sending')"),
+        index("action_dead", "id", where="status = 'dead'"),
     )
 
     id: str = Field(primary_key=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Column, Connection, inspect, select, text
+from sqlalchemy import BigInteger, Column, Connection, Index, inspect, select, text
 from sqlmodel import Field, SQLModel
 
 from base.errors import ConfigurationError
@@ -39,6 +39,17 @@ MIGRATIONS: tuple[Migration, ...] = ()
 VERSION = max((m.version for m in MIGRATIONS), default=1)
 
 
+def index(name: str, *columns: str, unique: bool = False, **options: str) -> Index:
+    """An index with options of a database: `where` for either, `postgresql_using`.
+
+    SQLAlchemy loads each database's dialect as soon as an option names it, and a server works
+    with one of them: so the options wait until the tables are made.
+    """
+    if where := options.pop("where", None):
+        options |= {"sqlite_where": where, "postgresql_where": where}
+    return Index(name, *columns, unique=unique, info=options)
+
+
 def upgrade(connection: Connection) -> tuple[int, int]:
     """Bring the tables to this program's version. Returns the version before (0: new) and after.
 
@@ -52,6 +63,7 @@ def upgrade(connection: Connection) -> tuple[int, int]:
             hint="run the newer program, or restore a backup made before the upgrade",
         )
     if before == 0:
+        _set_options(connection.dialect.name)
         SQLModel.metadata.create_all(connection)
         failpoint("mid_migration")
         _record(connection, VERSION)
@@ -71,6 +83,14 @@ def current_version(connection: Connection) -> int:
         return 0
     versions = connection.execute(select(SchemaRow.__table__.c.version))  # type: ignore[attr-defined]  # SQLModel adds it
     return max((row[0] for row in versions), default=0)
+
+
+def _set_options(dialect: str) -> None:
+    for table in SQLModel.metadata.tables.values():
+        for one in table.indexes:
+            for name, value in one.info.items():
+                if name.startswith(dialect):
+                    one.dialect_kwargs[name] = text(value) if name.endswith("where") else value
 
 
 def _record(connection: Connection, version: int) -> None:

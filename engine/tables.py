@@ -5,19 +5,16 @@ Times are microseconds since the epoch; JSON is text.
 
 from __future__ import annotations
 
-from sqlalchemy import Index, text
+from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
+from base.schema import index
 from events.tables import big
 
-_WAITING = text("state IN ('scheduled', 'late', 'retrying')")
-_SCHEDULED = text("state = 'scheduled'")
+_WAITING = "state IN ('scheduled', 'late', 'retrying')"
 ACTIVE = "state IN ('scheduled', 'late', 'retrying', 'paused', 'pending', 'running', 'cancelling')"
 """Spelled as in its index, so that the database sees that the index serves."""
 OWNED = "state IN ('pending', 'running', 'cancelling')"
-_OWNED = text(OWNED)
-_ACTIVE = text(ACTIVE)
-_KEYED = text("idempotency_key IS NOT NULL")
 
 
 class FlowRow(SQLModel, table=True):
@@ -62,18 +59,17 @@ class RunRow(SQLModel, table=True):
 
     __tablename__ = "run"
     __table_args__ = (
-        Index("run_due", "due", "id", sqlite_where=_WAITING, postgresql_where=_WAITING),
-        Index("run_overdue", "due", sqlite_where=_SCHEDULED, postgresql_where=_SCHEDULED),
-        Index("run_active", "state", sqlite_where=_ACTIVE, postgresql_where=_ACTIVE),
-        Index("run_lease", "lease_until", sqlite_where=_OWNED, postgresql_where=_OWNED),
+        index("run_due", "due", "id", where=_WAITING),
+        index("run_overdue", "due", where="state = 'scheduled'"),
+        index("run_active", "state", where=ACTIVE),
+        index("run_lease", "lease_until", where=OWNED),
         Index("run_flow", "flow", "id"),
-        Index(
+        index(
             "run_idempotency",
             "flow",
             "idempotency_key",
             unique=True,
-            sqlite_where=_KEYED,
-            postgresql_where=_KEYED,
+            where="idempotency_key IS NOT NULL",
         ),
     )
 

@@ -23,7 +23,6 @@ from functools import cache
 from typing import Any, Literal
 
 from cel_expr_python import cel
-from cel_expr_python.ext import ext_encoders, ext_math, ext_optional, ext_strings
 
 from base.errors import ConfigurationError
 from base.time import to_datetime
@@ -83,7 +82,7 @@ class Scope:
     the expression, with its text.
     """
 
-    __slots__ = ("environment", "functions", "variables")
+    __slots__ = ("_extended", "_types", "environment", "functions", "variables")
 
     def __init__(
         self, functions: Mapping[str, cel.FunctionDecl] | None = None, /, **variables: Kind
@@ -92,15 +91,32 @@ class Scope:
         self.functions = functions or {}
         types = {name: _TYPES[kind] for name, kind in variables.items()}
         types |= {f"{n}.time": cel.Type.TIMESTAMP for n, k in variables.items() if k in _TIMED}
-        self.environment = cel.NewEnv(
-            variables=types,
-            extensions=_extensions(),
-            functions=list(self.functions.values()),
-        )
+        self._types = types
+        self._extended: cel.Env | None = None
+        self.environment = self._make()
+
+    def compile(self, source: str) -> cel.Expression:
+        """With the extensions only where it takes them: what does without means the same with them.
+
+        What activations are made for is `environment` in either case.
+        """
+        try:
+            return self.environment.compile(source)
+        except (RuntimeError, TypeError):
+            if self._extended is None:
+                self._extended = self._make(extensions=_extensions())
+            return self._extended.compile(source)
+
+    def _make(self, **more: Any) -> cel.Env:
+        functions = list(self.functions.values())
+        return cel.NewEnv(variables=self._types, functions=functions, **more)
 
 
 @cache
 def _extensions() -> list[cel.CelExtensionBase]:
+    # Three megabytes each, and most rules use none of them.
+    from cel_expr_python.ext import ext_encoders, ext_math, ext_optional, ext_strings
+
     return [
         ext_strings.ExtStrings(),
         ext_math.ExtMath(),
@@ -204,7 +220,7 @@ class Expression:
                 "the expression is empty", code="expression_invalid", place=place
             )
         try:
-            compiled = cls(scope.environment.compile(source), source, scope, place)
+            compiled = cls(scope.compile(source), source, scope, place)
         except (RuntimeError, TypeError) as error:
             message, advice = compile_report(str(error), source, scope.variables, scope.functions)
             raise ConfigurationError(

@@ -5,8 +5,10 @@ Times are microseconds since the epoch; JSON is text, in the bytes that came.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, LargeBinary, text
+from sqlalchemy import BigInteger, Column, Index, LargeBinary
 from sqlmodel import Field, SQLModel
+
+from base.schema import index
 
 
 def big(*, primary_key: bool = False, nullable: bool = False) -> Column[int]:
@@ -21,12 +23,7 @@ class EventRow(SQLModel, table=True):
     __table_args__ = (
         Index("event_type_time", "type", "time"),
         # Chains are followed from what they derived: the first event is found by its own id.
-        Index(
-            "event_correlation",
-            "correlationid",
-            sqlite_where=text("causationid IS NOT NULL"),
-            postgresql_where=text("causationid IS NOT NULL"),
-        ),
+        index("event_correlation", "correlationid", where="causationid IS NOT NULL"),
     )
 
     position: int = Field(sa_column=big(primary_key=True))
@@ -50,7 +47,7 @@ class SeenRow(SQLModel, table=True):
 
     __tablename__ = "seen"
     # Old rows are found by their place on disk, and seldom.
-    __table_args__ = (Index("seen_at", "at", postgresql_using="brin"),)
+    __table_args__ = (index("seen_at", "at", postgresql_using="brin"),)
 
     key: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
     position: int = Field(sa_column=big())

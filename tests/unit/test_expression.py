@@ -329,3 +329,11 @@ def test_a_large_event_passes_through_as_it_is():
     data = {"items": list(range(5_000)), "text": "x" * 5_000_000}
     activation = Activation.of(event={"data": data})
     assert value("event.data", WHERE, activation) == data
+
+
+def test_expressions_with_and_without_extensions_share_what_an_event_gives():
+    activation = Activation.of(event={"id": "a", "data": {"name": "Ada"}})
+    assert value("event.id", WHERE, activation) == "a"
+    assert value("event.data.name.lowerAscii()", WHERE, activation) == "ada"
+    assert value("event.data.?none.orValue(event.id)", WHERE, activation) == "a"
+    assert value("event.data.name", WHERE, activation) == "Ada"
