@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC
@@ -65,6 +66,7 @@ class Sender:
         self._stack = AsyncExitStack()
         self._guarded: aiohttp.ClientSession | None = None
         self._trusted: aiohttp.ClientSession | None = None
+        self._tls: ssl.SSLContext | None = None
 
     async def __aenter__(self) -> Self:
         self._guarded = await self._session(guarded=True)
@@ -110,6 +112,7 @@ class Sender:
             allow_redirects=False,
             skip_auto_headers=("Content-Type",),
             timeout=aiohttp.ClientTimeout(total=call.timeout / SECOND),
+            ssl=await self._certificates() if url.scheme == "https" else True,
         ) as response:
             body = await _beginning(response.content)
             return Response(
@@ -133,6 +136,13 @@ class Sender:
             trust_env=False,
         )
         return await self._stack.enter_async_context(session)
+
+    async def _certificates(self) -> ssl.SSLContext:
+        """This machine's, read when the first call needs them: many servers never send one."""
+        if self._tls is None:
+            self._tls = await asyncio.to_thread(ssl.create_default_context)
+            self._tls.set_alpn_protocols(("http/1.1",))
+        return self._tls
 
     def _socket(self, info: Any) -> socket.socket:
         """The socket that is connected next, to the address in `info` and no other."""
