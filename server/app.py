@@ -21,6 +21,7 @@ from automations.directory import RuleDirectory
 from automations.figures import Figures
 from automations.firing_sink import FiringRecorder
 from automations.occasions import Occasions
+from automations.reach import Reach
 from automations.rulebook import Rulebook
 from automations.ruleset import Ruleset
 from automations.target import Allowed
@@ -36,6 +37,7 @@ from engine.recorder import Recorder
 from engine.registry import Registry
 from engine.rescue import Rescue
 from engine.starter import RunStarter
+from engine.steerer import RunSteerer
 from engine.worker import Worker, WorkerOptions
 from events import retention
 from events.journal import Journal
@@ -107,7 +109,7 @@ class Floors:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """The parts of the engine, in the order in which they start."""
+    """The parts of the engine, in the order in which they start; the launcher before them."""
 
     control: Control
     recorder: Recorder
@@ -119,7 +121,7 @@ class Engine:
 
     @property
     def services(self) -> list[Service]:
-        return [self.recorder, self.launcher, self.registry, self.watch, self.worker, self.rescue]
+        return [self.recorder, self.registry, self.watch, self.worker, self.rescue]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +169,7 @@ async def composed(settings: Settings) -> AsyncIterator[App]:
         )
         http.on_stop = stream.end
         services = [
+            floors.engine.launcher,  # its fork server comes up while all others start
             floors.storage,
             floors.timers,
             _housekeeping(floors),
@@ -190,7 +193,8 @@ async def _floors(settings: Settings, database: Database) -> Floors:
     bounds = settings.rules
     rules = Ruleset(max_depth=bounds.max_depth, breaker=bounds.breaker)
     windows = Windows()
-    recorder = FiringRecorder(rules, starter, windows, variables=settings.vars)
+    reach = Reach(starter, RunSteerer(), rules, windows)
+    recorder = FiringRecorder(rules, reach, windows, variables=settings.vars)
     evaluator = TriggerEvaluator(recorder, windows, variables=settings.vars)
     rules.serve(evaluator)
 
