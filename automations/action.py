@@ -1,8 +1,8 @@
 """Actions: what a rule does when it fires.
 
 An action is declared in the rule and rendered for a firing. Rendering decides nothing and
-does nothing: it gives the run, the event or the request that is asked for, or says why
-there is none. Actions of one firing are independent of each other.
+does nothing: it gives the run, the event, the request or the change that is asked for, or says
+why there is none. Actions of one firing are independent of each other.
 """
 
 from __future__ import annotations
@@ -15,21 +15,26 @@ from automations.call_action import Call, CallAction
 from automations.emit_action import Emission, EmitAction
 from automations.outcome import ActionFailure, Skipped
 from automations.run_action import Launch, RunAction
+from automations.steer_action import SteerAction, Steering
 from base.errors import ConfigurationError
 from base.fields import Complaints, described
 from base.place import within
 from base.suggest import hint
 from events.expression import ACTION, Activation, EvaluationError, Expression, Failure
 
-Deed = RunAction | EmitAction | CallAction
-Rendered = Launch | Emission | Call | Skipped | ActionFailure
+Deed = RunAction | EmitAction | CallAction | SteerAction
+Rendered = Launch | Emission | Call | Steering | Skipped | ActionFailure
 
-KINDS: Mapping[str, type[RunAction | EmitAction | CallAction]] = {
+KINDS: Mapping[str, type[Deed]] = {
     "run": RunAction,
     "emit": EmitAction,
     "call": CallAction,
+    "cancel": SteerAction,
+    "pause": SteerAction,
+    "resume": SteerAction,
+    "retry": SteerAction,
 }
-KINDS_TO_COME = ("notify", "publish", "cancel", "pause", "resume", "retry")
+KINDS_TO_COME = ("notify", "publish")
 """Actions that the language has and this version does not."""
 
 

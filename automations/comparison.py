@@ -81,7 +81,8 @@ def _label(entry: Expected | Deed) -> tuple[str, str]:
 
 def _target(entry: Expected | Deed) -> str:
     """Either spelling finds a flow."""
-    return entry.target.replace("_", "-") if entry.kind == "run" else entry.target
+    is_flow = entry.kind == "run" or entry.target.startswith("flow ")
+    return entry.target.replace("_", "-") if is_flow else entry.target
 
 
 def _row(expected: Expected, actual: Deed) -> Row:

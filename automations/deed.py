@@ -13,6 +13,7 @@ from automations.emit_action import Emission, EmitAction
 from automations.firing import Firing
 from automations.outcome import ActionFailure, Skipped
 from automations.run_action import Launch, RunAction
+from automations.steer_action import SteerAction, Steering
 from base.time import Micros
 from events.event import Event
 
@@ -33,6 +34,8 @@ def deed(
             return Deed("emit", event.type, at, _event_fields(event))
         case Call():
             return Deed("call", rendered.url, at, _call_fields(rendered))
+        case Steering():
+            return Deed(rendered.verb, str(rendered), at, {})
         case _:
             assert_never(rendered)
 
@@ -46,6 +49,8 @@ def target(action: Action) -> str:
             return str(action.deed.type.source)
         case CallAction():
             return str(action.deed.url.source)
+        case SteerAction():
+            return action.deed.spelled()
         case _:
             assert_never(action.deed)
 

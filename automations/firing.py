@@ -15,11 +15,15 @@ from automations.emit_action import Emission
 from automations.rule import Rule
 from automations.run_action import Launch
 from automations.starting import RunRequest
+from automations.steer_action import Steering
+from automations.steering import RunCommand
 from base.ids import derived_id
 from base.time import Micros, to_datetime
 from events.event import Event, derive
 from events.expression import Activation
 from triggers.sink import Fired, Resolved
+
+_OF_RUNS = "ensue.run."
 
 Key = str | int | float | bool | list[Any] | None
 
@@ -128,6 +132,24 @@ class Firing:
             delay=launch.delay,
             idempotency_key=launch.idempotency_key,
             pool=launch.pool,
+        )
+
+    def command(self, number: int, steering: Steering) -> RunCommand:
+        """What the action of this index asks to be done to what is there."""
+        told = (
+            event
+            for event in reversed(self.events)
+            if event.subject == steering.name and event.type.startswith(_OF_RUNS)
+        )
+        known_by = next(told, None) if steering.what == "run" else None
+        return RunCommand(
+            steering,
+            automation=self.automation,
+            action=self.action_id(number),
+            correlationid=self.cause.correlationid,
+            causationid=self.cause.id,
+            depth=self.depth,
+            last_event=known_by.id if known_by else None,
         )
 
     def emitted(self, number: int, emission: Emission, now: Micros) -> Event:

@@ -16,9 +16,9 @@ import orjson
 from automations import notices, store
 from automations.firing import Firing
 from automations.gate import Gate
+from automations.reach import Reach
 from automations.round import Round
 from automations.ruleset import Live, Ruleset
-from automations.starting import RunStarter
 from automations.turn import Counts, Turn
 from base.time import to_rfc3339
 from events.event import Event, Stored
@@ -33,14 +33,13 @@ class FiringRecorder:
     def __init__(
         self,
         rules: Ruleset,
-        starter: RunStarter,
+        reach: Reach,
         windows: Windows,
         *,
         variables: Mapping[str, Any] | None = None,
     ) -> None:
         self._rules = rules
-        self._starter = starter
-        self._windows = windows
+        self._reach = reach
         self._gate = Gate(windows)
         self._variables = dict(variables or {})
         self._counts = Counts()
@@ -67,8 +66,7 @@ class FiringRecorder:
         for trouble in troubles:
             self._note(here, trouble)
         await self._gate.save(here)
-        await here.write(self._starter)
-        await self._windows.hush(tx, here.paused)
+        await here.write(self._reach)
         return here.events
 
     def committed(self, stored: Sequence[Stored]) -> None:  # noqa: ARG002 - that it happened is enough
@@ -76,15 +74,19 @@ class FiringRecorder:
         turn = self._counts.keep()
         if turn is None:
             return
-        paused = {name: live for name in turn.paused if (live := self._rules.get(name))}
-        if paused:
-            self._rules.switch({n: replace(live, paused=True) for n, live in paused.items()})
+        switched = [
+            (name, live) for name in turn.paused | turn.resumed if (live := self._rules.get(name))
+        ]
+        if switched:
+            self._rules.switch({n: replace(live, paused=n in turn.paused) for n, live in switched})
+        for name in turn.resumed:
+            self._counts.forget(name)
         self.on_turn(turn)
         if turn.queued:
             self.on_queued()
 
     def forget(self, automation: str) -> None:
-        """Count this rule's firings afresh, since a person resumed it."""
+        """Count this rule's firings afresh, since it was resumed."""
         self._counts.forget(automation)
 
     # -- one firing ------------------------------------------------------------------------
@@ -121,8 +123,7 @@ class FiringRecorder:
         if self._counts.may_fire(turn, rule.name, limit):
             self._fire(here, one, live)
             return
-        turn.paused.add(rule.name)
-        here.paused.append(rule.name)
+        here.stop(rule.name)
         firing = Firing.of(one, live.revision, turn.tx.now)
         here.events.append(notices.broke(firing, limit, turn.tx.now))
         _hold_back(here, firing, one, "suppressed", "breaker")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from automations.firing import Firing
+from automations.steering import RunCommand
 from base.ids import derived_id, new_id
 from base.time import Micros
 from events.event import Event
@@ -125,6 +126,23 @@ def broke(firing: Firing, limit: int, now: Micros) -> Event:
     }
     return _told(
         firing.automation, PAUSED, firing.cause, data=data, now=now, about=f"paused {firing.id}"
+    )
+
+
+def steered(cause: RunCommand, automation: str, reason: str, *, paused: bool, now: Micros) -> Event:
+    """The action of another rule, or its own, paused or resumed a rule."""
+    type_ = PAUSED if paused else RESUMED
+    return Event(
+        id=derived_id(now, cause.action, type_),
+        source=source(automation),
+        type=type_,
+        subject=automation,
+        time=now,
+        received=now,
+        data={"automation": automation, "reason": reason},
+        correlationid=cause.correlationid,
+        causationid=cause.causationid,
+        depth=cause.depth,
     )
 
 

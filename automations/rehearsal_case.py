@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from automations.steer_action import OBJECTS
 from base.fields import Complaints, Fields, described
 from base.place import within
 from base.time import Micros, parse_duration, parse_rfc3339
@@ -45,6 +46,7 @@ EXPECT_FIELDS: Mapping[str, tuple[str, ...]] = {
     "run": ("with", "tags", "delay", "pool", "idempotency_key"),
     "emit": ("source", "subject", "data", "time"),
     "call": ("method", "headers", "body"),
+    **dict.fromkeys(OBJECTS, ()),
 }
 _EXTENSION = re.compile(r"[a-z0-9]{1,20}")
 
@@ -59,7 +61,10 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What an action is expected to have done. `at` None is any time, `error` None is none."""
+    """What an action is expected to have done. `at` None is any time, `error` None is none.
+
+    `target` of a `run` is the flow; of a `cancel` it is such as `run r1` or `flow build`.
+    """
 
     kind: str
     target: str
@@ -173,10 +178,24 @@ def _expected(entries: Any, place: str, complaints: Complaints) -> tuple[Expecte
         expected.append(
             Expected(
                 kind=kind,
-                target=fields.text(kind, required=True),
+                target=_thing(fields, kind)
+                if kind in OBJECTS
+                else fields.text(kind, required=True),
                 at=fields.duration("at", 0) if "at" in entry else None,
                 fields={name: entry[name] for name in EXPECT_FIELDS[kind] if name in entry},
                 error=fields.text("error") or None,
             )
         )
     return tuple(expected)
+
+
+def _thing(fields: Fields, verb: str) -> str:
+    """What is steered, spelled as a deed spells it; `{}` is the run that the event tells of."""
+    given = fields.mapping(verb)
+    if not given:
+        return "run"
+    [(what, name), *more] = given.items()
+    if more or what not in OBJECTS[verb] or not isinstance(name, str):
+        allowed = " or ".join(f"{{{one}: …}}" for one in OBJECTS[verb])
+        fields.complain(verb, f"says {allowed}")
+    return f"{what} {name}"

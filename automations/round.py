@@ -1,7 +1,8 @@
 """What one round of firings gathers, to be written at once: firings, actions, runs to ask for.
 
-A `run` is asked of the run starter and an `emit` is an event, both here and now; a `call` is put
-into the outbox; what could not be rendered is recorded as failed and told of.
+A `run` is asked of the run starter and an `emit` is an event, both here and now, and so is what
+`cancel`, `pause`, `resume` and `retry` change; a `call` is put into the outbox; what could not be
+rendered is recorded as failed and told of.
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ from automations.call_action import Call
 from automations.emit_action import Emission
 from automations.firing import Firing
 from automations.outcome import ActionFailure, Skipped
+from automations.reach import Answer, Broken, Reach, RuleCommand, Wish
 from automations.run_action import Launch
-from automations.starting import Refusal, RunRequest, RunStarter
+from automations.starting import Refusal
+from automations.steer_action import Steering
+from automations.steering import Done, Needless, NotThere
 from automations.target import target_of
 from automations.turn import Turn
 from base.logs import logger
@@ -46,7 +50,6 @@ class Round:
     turn: Turn
     events: list[Event] = field(default_factory=list)
     tallies: dict[str, store.Tally] = field(default_factory=dict)
-    paused: list[str] = field(default_factory=list)
     outcomes: dict[str, str] = field(default_factory=dict)
     """Of the firings of this round, by id."""
     windows: dict[WindowKey, Window] = field(default_factory=dict)
@@ -55,7 +58,7 @@ class Round:
     """And what they were when they were read."""
     _firings: list[tuple[Any, ...]] = field(default_factory=list)
     _actions: list[tuple[Any, ...]] = field(default_factory=list)
-    _requests: list[tuple[_Place, RunRequest]] = field(default_factory=list)
+    _wishes: list[tuple[_Place | None, Wish]] = field(default_factory=list)
 
     def tally(self, automation: str) -> store.Tally:
         return self.tallies.setdefault(automation, store.Tally())
@@ -97,31 +100,44 @@ class Round:
         for n, action in enumerate(actions):
             self._do(_Place(firing, n, action.kind), _rendered(action, activation))
 
-    async def write(self, starter: RunStarter) -> None:
-        """Ask for all runs at once, and write everything."""
+    def stop(self, automation: str) -> None:
+        """The rule's breaker opened: from here on it does not act."""
+        self.turn.paused.add(automation)
+        self._wishes.append((None, Broken(automation)))
+
+    async def write(self, reach: Reach) -> None:
+        """Carry out what is to be done here and now, and write everything."""
         tx = self.turn.tx
-        if self._requests:
-            await self._start(starter)
+        if self._wishes:
+            await self._carry_out(reach)
         await store.record_firings(tx, self._firings)
         await outbox.record(tx, self._actions)
         await store.tally(tx, self.tallies)
-        for name in self.paused:
-            await store.pause(tx, name, "breaker")
 
-    async def _start(self, starter: RunStarter) -> None:
-        started = await starter.start(self.turn.tx, [request for _, request in self._requests])
-        self.events += started.events
-        for (place, _), outcome in zip(self._requests, started.outcomes, strict=True):
-            if isinstance(outcome, Refusal):
-                self._fail(place, ActionFailure(outcome.code, outcome.message))
-            else:
-                self._put(place, "done", result={"run": outcome})
+    async def _carry_out(self, reach: Reach) -> None:
+        events, answers = await reach.carry_out(self.turn, [wish for _, wish in self._wishes])
+        self.events += events
+        for (place, _), answer in zip(self._wishes, answers, strict=True):
+            if place is not None:
+                self._answered(place, answer)
+
+    def _answered(self, place: _Place, answer: Answer) -> None:
+        match answer:
+            case Done():
+                self._put(place, "done", result=dict(answer.result))
+            case Needless():
+                failure = ActionFailure(answer.code, answer.message)
+                self._put(place, "skipped", failure=failure)
+            case Refusal() | NotThere():
+                self._fail(place, ActionFailure(answer.code, answer.message))
 
     def _do(self, place: _Place, rendered: Rendered) -> None:
         firing, n = place.firing, place.n
         match rendered:
             case Launch():
-                self._requests.append((place, firing.run_request(n, rendered)))
+                self._wishes.append((place, firing.run_request(n, rendered)))
+            case Steering():
+                self._steer(place, rendered)
             case Emission():
                 event = firing.emitted(n, rendered, self.turn.tx.now)
                 self.events.append(event)
@@ -134,6 +150,18 @@ class Round:
                 self._put(place, "skipped")
             case ActionFailure():
                 self._fail(place, rendered)
+
+    def _steer(self, place: _Place, steering: Steering) -> None:
+        command = place.firing.command(place.n, steering)
+        if steering.what != "automation" or steering.verb == "cancel":
+            self._wishes.append((place, command))
+            return
+        # At once, so that a batch of events is taken as if each had come alone.
+        if steering.verb == "pause":
+            self.turn.paused.add(steering.name)
+        else:
+            self.turn.paused.discard(steering.name)
+        self._wishes.append((place, RuleCommand(steering, command)))
 
     def _fail(self, place: _Place, failure: ActionFailure) -> None:
         told = {

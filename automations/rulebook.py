@@ -19,7 +19,7 @@ from typing import Any
 import orjson
 from sqlmodel import col, select
 
-from automations import notices, store
+from automations import notices, reach, store
 from automations.proposal import Application, Outcome, Proposal
 from automations.rule import Rule
 from automations.ruleset import Changes, Live, Ruleset, Turnover
@@ -139,14 +139,12 @@ class Rulebook:
         async def decide(tx: Tx) -> _Decided:
             nonlocal changed
             await _must_exist(tx, name)
-            changed = await (store.pause(tx, name, reason) if paused else store.resume(tx, name))
+            if paused:
+                changed = await reach.pause(tx, self._windows, name, reason)
+            else:
+                changed = await reach.resume(tx, self._windows, self._rules, name)
             if not changed:
                 return _NOTHING
-            live = self._rules.get(name)
-            if paused:
-                await self._windows.hush(tx, [name])
-            elif live is not None and live.rule.enabled:
-                await arm(tx, self._windows, name, live.rule.triggers)
             type_ = notices.PAUSED if paused else notices.RESUMED
             event = notices.changed(type_, name, {"reason": reason} if paused else {}, tx.now)
             return [event], lambda: self._paused(name, paused=paused)
@@ -194,7 +192,7 @@ class Rulebook:
 
 
 async def _must_exist(tx: Tx, name: str) -> None:
-    if not await tx.fetch("SELECT 1 FROM automation WHERE name = $1", name):
+    if not await store.exists(tx, name):
         raise NotFoundError(f"there is no automation {name}", code="automation_unknown")
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from automations import call_action, rehearsal_case, rule
+from automations.action import KINDS
 from automations.flow_control import MOST
 from automations.schema_words import DURATION, PATHS, TEXT, TEXTS, an_object
+from automations.steer_action import OBJECTS
 from automations.trigger_schema import trigger_schemas
 from base.time import parse_rfc3339, to_rfc3339
 
@@ -28,6 +30,12 @@ _SECRET = {
         for kind in ("env", "file")
     ]
 }
+_STEERING = {
+    "cancel": "Cancel a run, or all runs of a flow or a rule that have not ended.",
+    "pause": "Hold back a run, a flow or a rule until it is resumed.",
+    "resume": "Let a run, a flow or a rule go on.",
+    "retry": "Do a run again that has ended.",
+}
 _TIME = {"description": "RFC 3339, such as 2030-01-01T12:00:00Z", "type": "string"}
 
 
@@ -43,10 +51,11 @@ def rule_schema() -> dict[str, Any]:
         "$defs": {
             "rule": _rule(),
             **trigger_schemas(),
-            "action": {"oneOf": [{"$ref": f"#/$defs/{kind}"} for kind in ("run", "emit", "call")]},
+            "action": {"oneOf": [{"$ref": f"#/$defs/{kind}"} for kind in KINDS]},
             "run": _run(),
             "emit": _emit(),
             "call": _call(),
+            **{verb: _steer(verb) for verb in OBJECTS},
             "test": _test(),
             "given": _given(),
             "expected": {"oneOf": [_expected(kind) for kind in rehearsal_case.EXPECT_FIELDS]},
@@ -182,6 +191,28 @@ def _call() -> dict[str, Any]:
     )
 
 
+def _steer(verb: str) -> dict[str, Any]:
+    return an_object(
+        {verb: _thing(verb), "if": _CONDITION},
+        required=(verb,),
+        description=_STEERING[verb],
+    )
+
+
+def _thing(verb: str) -> dict[str, Any]:
+    """What is steered: one thing, or the run that the event tells of."""
+    described = {
+        "run": "the id of a run; ${…} is CEL",
+        "flow": "the name of a flow",
+        "automation": "the name of a rule",
+    }
+    named = an_object(
+        {what: TEXT | {"description": described[what]} for what in OBJECTS[verb]},
+        description="Without a name it is the run that the event tells of.",
+    )
+    return {"anyOf": [named | {"maxProperties": 1}, {"type": "null"}]}
+
+
 def _test() -> dict[str, Any]:
     return an_object(
         {
@@ -224,7 +255,7 @@ def _expected(kind: str) -> dict[str, Any]:
         "headers": {"type": "object"},
     }
     return an_object(
-        {"at": DURATION, kind: TEXT, "error": TEXT}
+        {"at": DURATION, kind: _thing(kind) if kind in OBJECTS else TEXT, "error": TEXT}
         | {name: fields.get(name, {}) for name in rehearsal_case.EXPECT_FIELDS[kind]},
         required=(kind,),
     )

@@ -119,6 +119,11 @@ async def resume(tx: Tx, name: str) -> bool:
     return await tx.execute(sql, name) > 0
 
 
+async def exists(tx: Tx, name: str) -> bool:
+    """Whether there is such a rule, in order or not."""
+    return bool(await tx.fetch("SELECT 1 FROM automation WHERE name = $1", name))
+
+
 async def saved(tx: Tx) -> dict[str, Saved]:
     """All rules, by name."""
     rows = await tx.fetch(

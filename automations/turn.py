@@ -29,6 +29,9 @@ class Turn:
     tx: Tx
     fired: dict[str, list[Micros]] = field(default_factory=dict)
     paused: set[str] = field(default_factory=set)
+    """Rules that its breaker or an action paused; they act no more, also in this transaction."""
+    resumed: set[str] = field(default_factory=set)
+    """Rules that an action resumed; they listen from the commit on."""
     erred: dict[str, Micros] = field(default_factory=dict)
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Firings, by rule and outcome."""
@@ -36,6 +39,12 @@ class Turn:
     """Conditions without an answer, by rule."""
     queued: int = 0
     """Actions put into the outbox."""
+
+    def switch(self, automation: str, *, paused: bool) -> None:
+        """Note that a rule was paused, or resumed."""
+        into, out_of = (self.paused, self.resumed) if paused else (self.resumed, self.paused)
+        into.add(automation)
+        out_of.discard(automation)
 
 
 class Counts:

@@ -118,11 +118,9 @@ class Control:
         name = flow_name(spelling)
 
         async def operation(tx: Tx) -> Sequence[Event]:
-            if not await tx.fetch("SELECT 1 FROM flow WHERE name = $1", name):
+            changed = await store.set_flow_paused(tx, name, paused=paused)
+            if changed is None:
                 raise NotFoundError(f"there is no flow {name}", code="flow_unknown")
-            changed = await tx.execute(
-                "UPDATE flow SET paused = $1 WHERE name = $2 AND paused <> $1", paused, name
-            )
             return [flow_event(name, "paused" if paused else "resumed", tx.now)] if changed else []
 
         await self._submit(operation)

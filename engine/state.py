@@ -14,8 +14,8 @@
                                 └──── failed, timed_out or crashed, with retries left
 
 `Cancel` ends what waits (scheduled, late, retrying, paused) at once and turns what is owned
-(pending, running) into cancelling. `Skip` ends what waits as skipped. `Retry` is a person's
-way out of every terminal state, back to scheduled; there is no other.
+(pending, running) into cancelling. `Skip` ends what waits as skipped. `Retry` is the way
+out of every terminal state, for a person or a rule, back to scheduled; there is no other.
 
 Guarantees, pinned by property tests: each transition yields exactly one event; the attempt
 rises with each claim and never falls; what a worker reports counts only for the attempt it
@@ -104,7 +104,7 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """A person wants it done again: a new attempt of the same run, with its retries restored."""
+    """Somebody wants it done again: a new attempt of the same run, with its retries restored."""
 
 
 Signal: TypeAlias = (

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
 from base.time import Micros
 from engine.run import Run, RunState
 from engine.state import Refused, Signal, Step, advance
-from engine.tables import OWNED, RunRow
+from engine.tables import ACTIVE, OWNED, RunRow
 from events.tx import InsertSpec, Tx
 
 _COLUMNS = tuple(field.name for field in fields(Run))
@@ -34,6 +34,7 @@ _CHANGING = {
     "message": "text",
     "code": "text",
     "result": "text",
+    "depth": "integer",
     "last_event": "text",
 }
 _SET = ", ".join(f"{name} = v.{name}" for name in _CHANGING)
@@ -148,6 +149,29 @@ async def overdue(tx: Tx, after: Micros, limit: int) -> list[Run]:
         limit,
     )
     return [from_row(row) for row in rows]
+
+
+async def live(tx: Tx, of: Literal["flow", "automation"], name: str, limit: int) -> list[Run]:
+    """The runs of a flow, or that a rule set off, that have not ended and are not asked to.
+
+    They are found among all that have not ended, and not among all that a flow ever had.
+    """
+    rows = await tx.fetch(
+        f"WITH live AS MATERIALIZED (SELECT id, {of} FROM run WHERE {ACTIVE} "
+        f"AND state <> 'cancelling') SELECT {_SELECT} FROM run "
+        f"WHERE id IN (SELECT id FROM live WHERE {of} = $1 ORDER BY id LIMIT $2) ORDER BY id",
+        name,
+        limit,
+    )
+    return [from_row(row) for row in rows]
+
+
+async def set_flow_paused(tx: Tx, flow: str, *, paused: bool) -> bool | None:
+    """Whether that changed anything; None where there is no such flow."""
+    if not await tx.fetch("SELECT 1 FROM flow WHERE name = $1", flow):
+        return None
+    sql = "UPDATE flow SET paused = $1 WHERE name = $2 AND paused <> $1"
+    return await tx.execute(sql, paused, flow) > 0
 
 
 async def by_idempotency_key(tx: Tx, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:

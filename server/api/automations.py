@@ -173,9 +173,9 @@ class AutomationsApi:
 def _came_of(firings: Sequence[RecordedFiring]) -> dict[str, Any]:
     """The runs that these firings set off, and all their actions."""
     actions = [action for firing in firings for action in firing.actions]
-    results = [action.result or {} for action in actions]
+    started = [action.result for action in actions if action.kind == "run" and action.result]
     return {
-        "runs": [result["run"] for result in results if "run" in result],
+        "runs": [result["run"] for result in started],
         "actions": [shown_action(action) for action in actions],
     }
 

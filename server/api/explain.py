@@ -191,7 +191,7 @@ async def _run_states(session: AsyncSession, firings: Sequence[RecordedFiring]) 
         action.result["run"]
         for firing in firings
         for action in firing.actions
-        if action.result and "run" in action.result
+        if action.kind == "run" and action.result
     ]
     found = {}
     for id_ in ids[:_MOST_RUNS]:
@@ -229,6 +229,5 @@ def _shown(one: Verdict, stored: Stored, about: Automation | None) -> dict[str, 
 
 
 def _shown_firing(firing: RecordedFiring, states: dict[str, Any]) -> dict[str, Any]:
-    results = [action.result or {} for action in firing.actions]
-    wanted = [result["run"] for result in results if "run" in result]
+    wanted = [one.result["run"] for one in firing.actions if one.kind == "run" and one.result]
     return {**shown_firing(firing), "runs": [states[id_] for id_ in wanted if id_ in states]}

@@ -13,6 +13,7 @@ from sqlalchemy import text
 from automations.firing_sink import FiringRecorder
 from automations.occasions import Occasions
 from automations.proposal import Proposal
+from automations.reach import Reach
 from automations.rule import Rule
 from automations.rulebook import Rulebook
 from automations.ruleset import Ruleset
@@ -20,6 +21,7 @@ from automations.starting import Refusal, Started
 from base.database import Database
 from base.ids import new_id
 from base.time import Micros, now
+from engine.steerer import RunSteerer
 from events.change import Change
 from events.event import Event, Stored
 from events.journal import Journal
@@ -63,12 +65,18 @@ class NotedRuns:
 class World:
     """What a test touches."""
 
-    def __init__(self, database: Database, variables: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        variables: dict[str, Any] | None = None,
+        starter: Any = None,
+    ) -> None:
         self.database = database
         self.rules = Ruleset()
-        self.starter = NotedRuns()
+        self.starter = starter or NotedRuns()
         self.windows = Windows()
-        self.recorder = FiringRecorder(self.rules, self.starter, self.windows, variables=variables)
+        reach = Reach(self.starter, RunSteerer(), self.rules, self.windows)
+        self.recorder = FiringRecorder(self.rules, reach, self.windows, variables=variables)
         self.evaluator = TriggerEvaluator(self.recorder, self.windows, variables=variables)
         self.rules.serve(self.evaluator)
         self.stored: list[Stored] = []
@@ -116,7 +124,7 @@ def open_world(running):
 
     @contextlib.asynccontextmanager
     async def opened(database: Database, **options: Any) -> AsyncIterator[World]:
-        world = World(database, options.pop("variables", None))
+        world = World(database, options.pop("variables", None), options.pop("starter", None))
         async with running(database, world.evaluator, **options) as journal:
             await world.begin(journal, options.get("clock", now))
             yield world
