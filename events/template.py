@@ -147,6 +147,11 @@ def spelled(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
+def literal_parts(text: str) -> Iterator[str | None]:
+    """The parts of a text, in order; None stands for an expression."""
+    return (None if is_expression else part for part, is_expression in _split(text, ""))
+
+
 def _split(text: str, place: str) -> Iterator[tuple[str, bool]]:
     """The parts of a text, each with whether it is an expression."""
     literal, at = "", 0

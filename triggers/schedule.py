@@ -31,11 +31,17 @@ from triggers.local_time import BEGIN, END, parse_local, zone
 from triggers.moment import Moment
 from triggers.recurrence import Recurrence
 
-KINDS = ("cron", "every", "rrule", "at")
+Clock = Cron | Interval | Recurrence | Moment
+CLOCKS: Mapping[str, type[Clock]] = {
+    "cron": Cron,
+    "every": Interval,
+    "rrule": Recurrence,
+    "at": Moment,
+}
+KINDS = tuple(CLOCKS)
 FIELDS = (*KINDS, "timezone", "start", "catch_up", "where")
 
 CatchUp = Literal["all", "latest", "none"]
-Clock = Cron | Interval | Recurrence | Moment
 
 ON_TIME: Micros = 60 * SECOND
 """A time that is taken up to so much later was not missed."""
@@ -74,6 +80,11 @@ class Schedule:
         if clock is None or len(complaints.found) > before:
             return None
         return cls(clock, timezone, start, catch_up, where)
+
+    @property
+    def kind(self) -> str:
+        """The field that says when: one of `KINDS`."""
+        return next(name for name, clock in CLOCKS.items() if isinstance(self.clock, clock))
 
     def since(self, enabled: Micros) -> Schedule:
         """The schedule of a rule that was enabled then."""

@@ -21,6 +21,7 @@ def command(path: Path, strict: bool, as_json: bool) -> int:
     Exits with 1 when something is wrong.
     """
     from automations.lint import Finding, lint
+    from base.time import now
     from server.commands import output
     from server.commands.project import Project
 
@@ -28,7 +29,7 @@ def command(path: Path, strict: bool, as_json: bool) -> int:
     loaded = project.read()
     flows, broken = project.flows()
     findings = [
-        *lint(loaded, flows),
+        *lint(loaded, flows, now=now()),
         *(Finding("error", problem) for problem in broken),
         *(
             # A secret is often there only where the project is served.
@@ -36,7 +37,7 @@ def command(path: Path, strict: bool, as_json: bool) -> int:
             for problem in project.source_problems()
         ),
     ]
-    findings.sort(key=lambda one: (one.problem.file, one.problem.line, one.problem.column))
+    findings.sort(key=lambda one: one.order)
     errors = sum(one.severity == "error" for one in findings)
     if output.json_wanted(as_json):
         output.as_json({"findings": [_told(one) for one in findings], "rules": len(loaded.rules)})
