@@ -22,6 +22,7 @@ from automations.call_action import MAX_TIMEOUT, Call
 from automations.outbox import Claimed
 from automations.target import Allowed
 from automations.verdict import Again, Done, GivenUp, Verdict, judge
+from base.clock import ClockWatch, Setback
 from base.errors import EnsueError, UnavailableError
 from base.failpoint import failpoint
 from base.logs import logger
@@ -55,7 +56,9 @@ class Dispatcher(Service):
         alone: bool = False,
         clock: Callable[[], Micros] = now,
         rng: Random | None = None,
+        watch: ClockWatch | None = None,
     ) -> None:
+        """Without a `watch` the clock is one that nobody sets."""
         super().__init__("dispatcher")
         self._journal = journal
         self._metrics = metrics
@@ -65,6 +68,9 @@ class Dispatcher(Service):
         self._rng = rng or Random()  # noqa: S311 - it spreads retries, it keeps no secret
         self._under_way: Counter[str] = Counter()
         self._next: Micros | None = None
+        self._setback = Setback(watch)
+        if watch:
+            watch.on_set.append(lambda _leap: self.wake())
 
     async def open(self) -> None:
         await self._sender.__aenter__()
@@ -105,15 +111,19 @@ class Dispatcher(Service):
     async def _claim(self) -> list[Claimed]:
         """Take as much of what is due as there are slots for."""
         claimed: list[Claimed] = []
+        setback = self._setback.pending
 
         async def operation(tx: Tx) -> Sequence[Event]:
             claimed.clear()
+            if setback:
+                await outbox.put_right(tx)
             wanted = self._wanted(await outbox.queues(tx), tx.now)
             for target, slots in wanted.items():
                 claimed.extend(await outbox.claim(tx, target, slots, LEASE))
             return ()
 
         await self._submit(operation)
+        self._setback.done(setback)
         if claimed:
             failpoint("after_claim")
         return claimed

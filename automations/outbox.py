@@ -93,6 +93,15 @@ async def recover(tx: Tx) -> int:
     )
 
 
+async def put_right(tx: Tx) -> None:
+    """After the clock was set back: nothing waits for longer than it would have."""
+    await tx.execute(
+        "UPDATE action SET due = $1 + (due - at), at = $1"
+        " WHERE status = 'waiting' AND at > $1 AND due > $1",
+        tx.now,
+    )
+
+
 async def succeed(tx: Tx, action: Claimed, result: dict[str, Any]) -> bool:
     """It is done. False where the lease was lost, and nothing was written."""
     return await _end(tx, action, "done", result=result)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from base.clock import ClockWatch, Setback, steady
 from base.errors import UnavailableError
 from base.logs import logger
 from base.services import Service
@@ -27,6 +28,9 @@ class Rescue(Service):
     A run whose lease has run out goes back to the queue if it had not begun, and has crashed if
     it had: its process ended itself before the lease did. A run not started `late_after` its
     time is called late, once, and stays claimable; one whose flow is paused waits on purpose.
+
+    When the clock leapt ahead, leases seem to have run out that are well: for as long as a lease
+    lasts nobody is taken for lost then. When it was set back, what waits is brought back with it.
     """
 
     def __init__(
@@ -36,12 +40,19 @@ class Rescue(Service):
         lease: Micros = 30 * SECOND,
         late_after: Micros = 15 * SECOND,
         every: float = 5.0,
+        watch: ClockWatch | None = None,
     ) -> None:
+        """Without a `watch` the clock is one that nobody sets."""
         super().__init__("rescue")
         self._journal = journal
         self._lease = lease
         self._late_after = late_after
         self._every = every
+        self._doubtful_until: Micros = 0
+        self._setback = Setback(watch)
+        self._watch = watch
+        if watch:
+            watch.on_set.append(self._clock_was_set)
 
     async def run(self) -> None:
         while not self.stopping.is_set():
@@ -56,21 +67,34 @@ class Rescue(Service):
     async def look(self) -> bool:
         """One round; True if there may be more to do."""
         full = False
+        setback = 0
 
         async def operation(tx: Tx) -> Sequence[Event]:
-            nonlocal full
-            lost = await store.lost(tx, _SLICE)
+            nonlocal full, setback
+            if self._watch:
+                self._watch.look()
+            setback = self._setback.pending
+            if setback:
+                await store.put_right(tx, self._lease)
+            doubtful = steady() < self._doubtful_until
+            lost = [] if doubtful else await store.lost(tx, _SLICE)
             overdue = await store.overdue(tx, self._late_after, _SLICE)
             full = _SLICE in (len(lost), len(overdue))
             signals: list[tuple[str, Signal]] = [
                 *((run.id, Lose(f"its worker {run.worker} was lost")) for run in lost),
                 *((run.id, Delay()) for run in overdue),
             ]
-            events = await workers.bury(tx, self._lease)
+            events = [] if doubtful else await workers.bury(tx, self._lease)
             if signals:
                 answers = await store.apply(tx, signals)
                 events += [answer.event for answer in answers if isinstance(answer, Step)]
             return events
 
         await self._journal.submit(Change(operation=operation, lane=Lane.SERVICE))
+        self._setback.done(setback)
         return full
+
+    def _clock_was_set(self, leap: Micros) -> None:
+        if leap > 0:
+            self._doubtful_until = steady() + self._lease
+        self.wake()

@@ -126,6 +126,18 @@ async def renew(tx: Tx, worker: str, lease: Micros) -> list[Run]:
     return [from_row(row) for row in rows]
 
 
+async def put_right(tx: Tx, lease: Micros) -> None:
+    """After the clock was set back: nothing is put off for longer than was asked for."""
+    await tx.execute(
+        "UPDATE run SET due = $1 + (due - scheduled), scheduled = $1"
+        f" WHERE {_WAITING} AND scheduled > $1 AND due > $1",
+        tx.now,
+    )
+    await tx.execute(
+        f"UPDATE run SET lease_until = $1 WHERE {OWNED} AND lease_until > $1", tx.now + lease
+    )
+
+
 async def lost(tx: Tx, limit: int, *, survivor: str | None = None) -> list[Run]:
     """Owned runs whose lease has run out; with `survivor`, all that another worker owns."""
     if survivor is None:

@@ -25,6 +25,7 @@ from automations.reach import Reach
 from automations.rulebook import Rulebook
 from automations.ruleset import Ruleset
 from automations.target import Allowed
+from base.clock import ClockWatch
 from base.database import Address, Database
 from base.metrics import Metrics
 from base.services import Service, ServiceGroup
@@ -96,6 +97,7 @@ class Floors:
     seen: Seen
     journal: Journal
     storage: Storage
+    clock: ClockWatch
     windows: Windows
     timers: Timers
     rules: Ruleset
@@ -171,6 +173,7 @@ async def composed(settings: Settings) -> AsyncIterator[App]:
         services = [
             floors.engine.launcher,  # its fork server comes up while all others start
             floors.storage,
+            floors.clock,
             floors.timers,
             _housekeeping(floors),
             refusals,
@@ -209,7 +212,8 @@ async def _floors(settings: Settings, database: Database) -> Floors:
     count_journal(metrics, journal)
     recorder.on_turn = count_turns(metrics)
     await rulebook.load()
-    timers = Timers(database, journal, evaluator)
+    clock = ClockWatch()
+    timers = Timers(database, journal, evaluator, watch=clock)
     windows.on_timer = timers.expect
 
     hooks = Hooks(settings.directory / "sources", _surroundings(settings))
@@ -220,6 +224,7 @@ async def _floors(settings: Settings, database: Database) -> Floors:
         metrics,
         allowed=Allowed.parse(settings.calls.allow_private_targets),
         alone=alone,
+        watch=clock,
     )
     recorder.on_queued = dispatcher.wake
     return Floors(
@@ -229,6 +234,7 @@ async def _floors(settings: Settings, database: Database) -> Floors:
         seen=seen,
         journal=journal,
         storage=Storage(journal, writer),
+        clock=clock,
         windows=windows,
         timers=timers,
         rules=rules,
@@ -238,12 +244,14 @@ async def _floors(settings: Settings, database: Database) -> Floors:
         ),
         occasions=Occasions(journal, rules, recorder, evaluator),
         dispatcher=dispatcher,
-        engine=_engine(settings, journal, starter, alone=alone),
+        engine=_engine(settings, journal, starter, clock, alone=alone),
         hooks=hooks,
     )
 
 
-def _engine(settings: Settings, journal: Journal, starter: RunStarter, *, alone: bool) -> Engine:
+def _engine(
+    settings: Settings, journal: Journal, starter: RunStarter, clock: ClockWatch, *, alone: bool
+) -> Engine:
     """`alone` says that no other server can be on this database."""
     runs = settings.runs
     lease, heartbeat = runs.lease.total_seconds(), runs.heartbeat.total_seconds()
@@ -269,6 +277,7 @@ def _engine(settings: Settings, journal: Journal, starter: RunStarter, *, alone:
             exclusive=alone,
         ),
     )
+    clock.on_set.append(lambda _leap: worker.wake())
     return Engine(
         control=Control(journal, starter),
         recorder=recorder,
@@ -276,7 +285,7 @@ def _engine(settings: Settings, journal: Journal, starter: RunStarter, *, alone:
         registry=registry,
         watch=FolderWatch(settings.directory / "flows", frozenset({".py"}), registry.refresh),
         worker=worker,
-        rescue=Rescue(journal, lease=runs.lease // _MICROSECOND),
+        rescue=Rescue(journal, lease=runs.lease // _MICROSECOND, watch=clock),
     )
 
 

@@ -81,6 +81,8 @@ class Absence:
         coming = admitted(state, told, self.lateness)
         state = replace(state, newest=coming.newest)
         resolved = None
+        if any(mark.time > now for mark in state.marks):
+            state = _put_back(state, coming.occurrences)
         for one in sorted(coming.occurrences, key=lambda one: one.part):
             if one.part == AFTER:
                 state = self._begun(state, one)
@@ -130,6 +132,15 @@ class Absence:
     def _is_over(self, one: Occurrence, now: Micros) -> bool:
         """Whether a wait that this match began would have ended by now."""
         return one.time + self.span < now
+
+
+def _put_back(state: WindowState, coming: tuple[Occurrence, ...]) -> WindowState:
+    """After the clock was set back: what came before is still before what comes now."""
+    earliest = min((one.time for one in coming), default=None)
+    if earliest is None:
+        return state
+    marks = tuple(mark._replace(time=min(mark.time, earliest)) for mark in state.marks)
+    return replace(state, marks=marks)
 
 
 def _marks(state: WindowState) -> tuple[Member | None, Member | None]:

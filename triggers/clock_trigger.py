@@ -63,6 +63,13 @@ class ClockTrigger:
         due = self.schedule.since(now).next_after(now)
         return FRESH if due is None else WindowState(newest=now, clock=now, due=due)
 
+    def set_back(self, state: WindowState, now: Micros) -> WindowState:
+        """The times come again; those that were taken before are known by their ids."""
+        if state.due is None or state.clock is None or (state.newest or 0) <= now:
+            return state
+        due = self.schedule.since(state.clock).next_after(now)
+        return WindowState(newest=now, clock=state.clock, due=due)
+
     def advance(self, state: WindowState, told: Told, now: Micros) -> Step:
         if not isinstance(told, Tick) or state.due != told.due or state.clock is None:
             return Step(state)

@@ -160,6 +160,9 @@ class Batch:
     def _step(
         self, listener: Listener, stored: Stored, node: Node, state: WindowState, told: Told
     ) -> Step | None:
+        if state.newest is not None and state.newest > self.now:
+            # The clock was set back: lateness is measured from there.
+            state = replace(state, newest=self.now)
         try:
             return node.advance(state, told, self.now)
         except Exception as error:

@@ -25,7 +25,7 @@ from events.tx import Tx
 from triggers.deciding import Batch
 from triggers.index import Index
 from triggers.key import Missing
-from triggers.listener import Ear, Hit, Listener, Rung
+from triggers.listener import Ear, Hit, Listener, Node, Rung
 from triggers.selector import Failure
 from triggers.sink import FiringSink, Occasion, Outcome, Trouble
 from triggers.timer import DUE, read_timer
@@ -50,7 +50,7 @@ class TriggerEvaluator:
     ) -> None:
         """`variables` are what a clock's `where` sees as `vars`."""
         self._sink = sink
-        self._windows = windows or Windows()
+        self.windows = windows or Windows()
         self._variables = variables or {}
         self._index: Index[Ear] = Index()
         self._ears: dict[Listener, tuple[Ear, ...]] = {}
@@ -85,31 +85,32 @@ class TriggerEvaluator:
 
     def span(self, key: WindowKey) -> Micros | None:
         """How long the node behind a window waits; None where nobody listens."""
+        if key.path.startswith(APART):
+            return 0 if (key.automation, key.trigger) in self._listeners else None
+        node = self.node(key)
+        return node.span if node else None
+
+    def node(self, key: WindowKey) -> Node | None:
+        """The node of a trigger that a window belongs to, where it listens."""
         listener = self._listeners.get((key.automation, key.trigger))
-        if listener is not None and key.path.startswith(APART):
-            return 0
-        for node in listener.trigger.nodes if listener else ():
-            if node.path == key.path:
-                return node.span
-        return None
+        nodes = listener.trigger.nodes if listener else ()
+        return next((node for node in nodes if node.path == key.path), None)
 
     async def skip(self, tx: Tx, timer: Event) -> None:
         """Let a window go on behind its timer, as if it had rung, without what that sets off."""
         rung = self._rung(timer)
-        if rung is None:
+        node = self.node(rung.key) if rung else None
+        if rung is None or node is None:
             return
-        nodes = [node for node in rung.listener.trigger.nodes if node.path == rung.key.path]
-        if not nodes:
-            return
-        rows = self._windows.within(tx)
+        rows = self.windows.within(tx)
         before = (await rows.load([rung.key])).get(rung.key, NEW)
-        state = nodes[0].advance(before.state, Tick(rung.due, 0), tx.now).state
+        state = node.advance(before.state, Tick(rung.due, 0), tx.now).state
         await rows.save({rung.key: (before, replace(before, state=state))})
 
     async def advance(self, tx: Tx, matched: Sequence[Matched]) -> list[Event]:
         batch = Batch(matched, tx.now, variables=self._variables)
         if batch.keys:
-            rows = self._windows.within(tx)
+            rows = self.windows.within(tx)
             batch.run(await rows.load(batch.keys))
             await rows.save(batch.changed)
             missing = batch.missing

@@ -66,6 +66,10 @@ class Node(Protocol):
         """What an expected window, or one that waits, becomes when the rule begins to listen."""
         ...
 
+    def set_back(self, state: WindowState, now: Micros) -> WindowState:
+        """What a window that waits becomes when the clock was set back to `now`."""
+        ...
+
     def advance(self, state: WindowState, told: Told, now: Micros) -> Step:
         """What the window becomes, and whether it fires."""
         ...

@@ -10,6 +10,9 @@ What came due while no server was there waits a little longer after the start, f
 on its way: as long as the trigger itself waits, but a minute at most. Then it is said to be late.
 A rule that does not listen has no timers; its windows know when they are due, should it listen
 again.
+
+A wall clock that leaps ahead is a stop that nobody made: what came due in between is overdue. One
+that is set back puts off no timer for longer than the trigger waits (see `setback`).
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from typing import Any, Final
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, select
 
+from base.clock import ClockWatch, Setback
 from base.database import Database
 from base.errors import UnavailableError
 from base.logs import logger
@@ -31,6 +35,7 @@ from events.journal import Journal
 from events.tx import Tx
 from triggers.evaluator import TriggerEvaluator
 from triggers.rows import TIMER, delete
+from triggers.setback import put_right
 from triggers.tables import TimerRow
 from triggers.timer import timer_event
 from triggers.windows import WindowKey
@@ -57,7 +62,9 @@ class Timers(Service):
         evaluator: TriggerEvaluator,
         *,
         clock: Callable[[], Micros] = now,
+        watch: ClockWatch | None = None,
     ) -> None:
+        """Without a `watch` the clock is one that nobody sets."""
         super().__init__("timers")
         self._database = database
         self._journal = journal
@@ -65,6 +72,10 @@ class Timers(Service):
         self._clock = clock
         self._start = clock()
         self._next: Micros = 0
+        self._setback = Setback(watch)
+        self._look = watch.look if watch else lambda: None
+        if watch:
+            watch.on_set.append(self._clock_was_set)
 
     def expect(self, due: Micros) -> None:
         """A timer was set for then."""
@@ -85,6 +96,9 @@ class Timers(Service):
 
     async def ring(self) -> bool:
         """Let ring what is due; True if there may be more."""
+        self._look()
+        if setback := self._setback.pending:
+            await self._put_right(setback)
         # Set before looking, so that a timer set meanwhile is not overlooked.
         self._next = self._clock() + round(POLL * SECOND)
         earliest = await self._earliest()
@@ -108,6 +122,21 @@ class Timers(Service):
             self._next = self._clock() + SECOND // 4
         return bool(rung)
 
+    def _clock_was_set(self, leap: Micros) -> None:
+        # What came due in a leap is overdue; nothing is so because the clock was set back.
+        self._start = self._clock() if leap > 0 else min(self._start, self._clock())
+        self.wake()
+
+    async def _put_right(self, setback: int) -> None:
+        """Let no timer wait for a time that a clock set back has put off."""
+
+        async def operation(tx: Tx) -> Sequence[Event]:
+            await put_right(tx, self._evaluator.windows, self._evaluator.node)
+            return ()
+
+        await self._journal.submit(Change(operation=operation, lane=Lane.SERVICE))
+        self._setback.done(setback)
+
     async def _skip(self, taken: Sequence[Event]) -> None:
         """Go on behind times that were taken before: a clock was set back, and a rule begun anew."""
 
@@ -129,6 +158,7 @@ class Timers(Service):
 
     async def _take(self, tx: Tx) -> list[Event]:
         """Take the timers that ring now, the earliest first."""
+        self._look()
         due = await self._due(tx)
         await delete(tx, "timer", TIMER, [(*key, at) for key, at in due])
         return [

@@ -53,6 +53,11 @@ class Placed:
             return replace(self.node.armed(now), newest=state.newest)
         return state
 
+    def set_back(self, state: WindowState, now: Micros) -> WindowState:
+        if state.due is None or state.due <= now + self.span:
+            return state
+        return replace(state, due=now + self.span)
+
     def advance(self, state: WindowState, told: Told, now: Micros) -> Step:
         return self.node.advance(state, told, now)
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from sqlmodel import select
 
+from base.clock import ClockWatch, steady
 from base.ids import new_id
 from base.time import SECOND, now
 from engine import queries, retention, store
@@ -106,6 +107,48 @@ async def test_a_lost_run_crashes_is_tried_again_or_goes_back_by_how_far_it_was(
     assert after[unwanted.id].state == "cancelled"
     assert after[held.id].state == "running"
     assert sum(e.type == "ensue.run.crashed" for e in told) == 1
+
+
+async def test_nobody_is_lost_because_the_clock_leapt_ahead(database, running):
+    """Leases are times of the wall clock, and all seem to have run out."""
+    leapt = 0
+    wall = lambda: now() + leapt  # noqa: E731 - short, and read by two
+    watch = ClockWatch(wall=wall)
+    async with running(database, clock=wall) as journal:
+        rescue = Rescue(journal, lease=SECOND // 4, watch=watch)
+        run = owned(RunState.RUNNING, lease=now() + 10 * SECOND)
+        await put(journal, run)
+        leapt = 3_600 * SECOND
+        doubtful_until = steady() + SECOND // 4
+        await rescue.look()
+        assert (await states(database))[run.id].state == "running"
+        lost = asyncio.Event()
+        journal.subscribe(lambda _: lost.set())
+        rescue._every = 0.05
+        async with asyncio.timeout(10), rescue:
+            await lost.wait()
+        assert steady() >= doubtful_until
+        assert (await states(database))[run.id].state == "crashed"
+
+
+async def test_what_waits_is_brought_back_with_the_clock(database, running):
+    leapt = 0
+    wall = lambda: now() + leapt  # noqa: E731 - short, and read by two
+    watch = ClockWatch(wall=wall)
+    async with running(database, clock=wall) as journal:
+        rescue = Rescue(journal, watch=watch)
+        await rescue.look()
+        made = now()
+        delayed, early = replace(a_run(), due=made + 60 * SECOND), a_run(at=made - 7_200 * SECOND)
+        early = replace(early, due=made + 60 * SECOND)
+        held = owned(RunState.RUNNING, lease=made + 30 * SECOND)
+        await put(journal, delayed, early, held)
+        leapt = -3_600 * SECOND
+        await rescue.look()
+        after = await states(database)
+    assert after[delayed.id].due - (made + leapt) < 70 * SECOND
+    assert after[early.id].due == early.due, "it was made for that time"
+    assert after[held.id].lease_until - (made + leapt) < 40 * SECOND
 
 
 async def test_a_run_is_called_late_once_and_only_if_nothing_holds_it_back(database, journal, told):

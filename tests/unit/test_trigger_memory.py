@@ -236,7 +236,7 @@ def test_only_after_arms_and_a_second_one_while_waiting_changes_nothing():
 def test_an_answer_that_overtook_its_question_is_an_answer():
     trigger = Trigger(absent="paid", after="created", **{"for": "60m"})
     trigger.hear(10.5)
-    trigger.hear(10, 1)
+    trigger.hear(10, 1, now=11)
     assert trigger.state.due is None
 
 

@@ -31,7 +31,7 @@ def rule(name="three", **trigger):
 
 @pytest.fixture
 def failed(event):
-    start = now()
+    start = now() - 60 * MINUTE
 
     def make(subject="a", minute=0, **attributes):
         time = start + minute * MINUTE
