@@ -31,6 +31,9 @@ GATHER: Final = "#gather"
 MOST: Final = 10_000
 """Firings that a throttle counts, or a batch holds."""
 
+_TALLY: Final = -1
+"""The part of a throttle's member that says how many it held back; it counts for nothing."""
+
 FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "throttle": ("at_most", "every", "per"),
     "debounce": ("quiet", "max_wait", "per"),
@@ -48,12 +51,26 @@ class Throttle:
 
     def admits(self, state: WindowState, now: Micros, position: int) -> tuple[WindowState, bool]:
         """Whether a firing may pass; a span of exactly `every` is over."""
-        recent = tuple(member for member in state.members if member.time > now - self.every)
+        recent, suppressed = self.counted(state, now)
         if len(recent) >= self.at_most:
-            return WindowState(members=recent), False
+            tally = Member(recent[0].time, 0, _TALLY, suppressed + 1)
+            return WindowState(members=(tally, *recent)), False
         same = sum(member[:2] == (now, position) for member in recent)
         passed = Member(now, position, same)
         return WindowState(members=tuple(sorted((*recent, passed), key=_place))), True
+
+    def counted(self, state: WindowState, now: Micros | None) -> tuple[tuple[Member, ...], int]:
+        """Of those that passed the ones that count, and how many it held back since the last.
+
+        With None for `now`, all that it still knows of count.
+        """
+        passed = tuple(
+            member
+            for member in state.members
+            if member.part != _TALLY and (now is None or member.time > now - self.every)
+        )
+        tallies = (int(member.value or 0) for member in state.members if member.part == _TALLY)
+        return passed, next(tallies, 0) if passed else 0
 
     @property
     def reason(self) -> str:

@@ -62,6 +62,7 @@ from server.api.plan import PlanApi
 from server.api.runs import RunsApi
 from server.api.stream import StreamApi
 from server.api.webhooks import WebhooksApi
+from server.api.windows import WindowsApi
 from server.api.workers import WorkersApi
 from server.body import Bodies
 from server.counting import count_journal, count_stored, count_turns
@@ -324,6 +325,7 @@ def _laboratory(floors: Floors, lookup: Lookup) -> Iterator[Route]:
     database, rules, variables = floors.database, floors.rules, floors.settings.vars
     laboratory = Laboratory(limits(floors.settings))
     yield from ExplainApi(database, rules, lookup).routes()
+    yield from WindowsApi(database, rules, page=floors.settings.limits.page).routes()
     yield from BacktestApi(database, rules, laboratory, variables=variables).routes()
     yield from PlanApi(database, rules, floors.rulebook, laboratory, variables=variables).routes()
 

@@ -60,15 +60,17 @@ def _combined(node: Combination, state: WindowState) -> Progress:
 
 
 def _ordered(members: tuple[Member, ...], need: int, within: Micros) -> Progress:
-    """The longest chain that can still go on; of several, the one that began last."""
-    began: dict[int, Micros] = {}
+    times = chain(members, within)
+    return Progress(len(times), need, times[0] + within if times else None)
+
+
+def chain(members: tuple[Member, ...], within: Micros) -> tuple[Micros, ...]:
+    """When its steps came: of the longest chain that can still go on, and began last."""
+    chains: dict[int, tuple[Micros, ...]] = {}
     for one in members:
-        if one.part == 0:
-            began[0] = one.time
-        elif one.part - 1 in began and one.time - began[one.part - 1] <= within:
-            began[one.part] = began[one.part - 1]
+        before = chains.get(one.part - 1, ())
+        if one.part == 0 or (before and one.time - before[0] <= within):
+            chains[one.part] = (*before, one.time)
     newest = members[-1].time if members else 0
-    for step in sorted(began, reverse=True):
-        if began[step] >= newest - within:
-            return Progress(step + 1, need, began[step] + within)
-    return Progress(0, need, None)
+    whole = (chains[step] for step in sorted(chains, reverse=True))
+    return next((times for times in whole if times[0] >= newest - within), ())

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from ensue.cli import windows
 from ensue.cli.client import CommandError, segment
 from ensue.cli.inputs import JSON_METAVAR, json_value
 from ensue.cli.options import Session, client_command
@@ -16,7 +17,7 @@ from ensue.cli.words import relative
 
 @click.group("automations")
 def command() -> None:
-    """Rules: list, show, pause, resume, fire."""
+    """Rules: list, show, windows, pause, resume, fire."""
 
 
 @client_command("ls")
@@ -148,5 +149,5 @@ def _problem(output: Output, item: dict[str, Any]) -> None:
         output.say(styled("invalid", "red"), f"{where}: {problem['message']}")
 
 
-for _command in (ls, show, pause, resume, fire):
+for _command in (ls, show, windows.command, pause, resume, fire):
     command.add_command(_command)

@@ -87,6 +87,12 @@ class Output:
         self, columns: Sequence[str], rows: Iterable[Sequence[str | Text]], *, whole: Sequence[str]
     ) -> None:
         """Rows under headings, each on one line. Columns named in `whole` are never cut short."""
+        self.out.print(self.tabulated(columns, rows, whole=whole))
+
+    def tabulated(
+        self, columns: Sequence[str], rows: Iterable[Sequence[str | Text]], *, whole: Sequence[str]
+    ) -> Table:
+        """The table that `table` prints."""
         cells = [[cell(value) for value in row] for row in rows]
         widths = [
             max([len(name), *(row[index].cell_len for row in cells)])
@@ -99,7 +105,7 @@ class Output:
             table.add_column(name, no_wrap=True, overflow="ellipsis", width=width)
         for row in cells:
             table.add_row(*row)
-        self.out.print(table)
+        return table
 
     def facts(self, pairs: Iterable[tuple[str, str | Text | None]]) -> None:
         """Names and values below one another; what has no value is left out."""

@@ -56,7 +56,7 @@ _CLIENT: Final[Commands] = {
     "plan": (_own("plan"), "What applying rules would change."),
     "apply": (_own("apply"), "Bring rules into force."),
     "backtest": (_own("backtest"), "What rules would have done over past events."),
-    "automations": (_own("automations"), "Rules: list, show, pause, resume, fire."),
+    "automations": (_own("automations"), "Rules: list, show, windows, pause, resume, fire."),
     "flows": (_own("flows"), "Flows: list, show, pause, resume."),
     "run": (_own("run"), "Run a flow."),
     "runs": (_own("runs"), "Runs: list, show, logs, cancel, retry."),

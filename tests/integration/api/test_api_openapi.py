@@ -13,6 +13,7 @@ HOOKS = "webhooks: {lab: {verify: none}}"
 RULE = """
 name: greet
 trigger: {event: order.created}
+throttle: {at_most: 9, every: 1h}
 actions: [{emit: order.greeted}, {run: work, with: {n: 1}}]
 """
 FLOW = """
