@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from automations.flow_control import GATHER, THROTTLE, Release, key_of, merged, rung
 from automations.round import Round
 from automations.rule import Rule
@@ -10,7 +12,7 @@ from events.event import Stored
 from triggers.memory import MemoryWindows
 from triggers.sink import Due, Fired
 from triggers.window import FRESH, WindowState
-from triggers.windows import NEW, Window, WindowKey, Windows
+from triggers.windows import NEW, WindowKey, Windows
 
 
 class Gate:
@@ -72,7 +74,7 @@ class Gate:
 
 
 def _keep(here: Round, key: WindowKey, state: WindowState) -> None:
-    here.windows[key] = Window(state)
+    here.windows[key] = replace(here.windows[key], state=state)
 
 
 class MemoryGate:

@@ -51,18 +51,19 @@ class InsertSpec:
     """How rows of one table are inserted in bulk: made once per table, kept at module level.
 
     `columns` fixes the order of the tuples (default: the table's own order).
-    `conflict` names what happens to a row whose key is there already.
+    `conflict` names what happens where a row of its primary key is there already: with "update"
+    it becomes the new one.
     """
 
     model: type[SQLModel]
     columns: tuple[str, ...] = ()
-    conflict: Literal["error", "nothing"] = "error"
+    conflict: Literal["error", "nothing", "update"] = "error"
 
     def __post_init__(self) -> None:
         if not self.columns:
             object.__setattr__(self, "columns", tuple(self._table.columns.keys()))
         names, count = ", ".join(self.columns), len(self.columns)
-        tail = " ON CONFLICT DO NOTHING" if self.conflict == "nothing" else ""
+        tail = self._tail()
         head = f'INSERT INTO "{self._table.name}" ({names})'
         marks = ", ".join(["?"] * count)
         arrays = ", ".join(
@@ -78,6 +79,15 @@ class InsertSpec:
     @property
     def _table(self) -> Any:
         return self.model.__table__  # type: ignore[attr-defined]  # SQLModel adds it to tables
+
+    def _tail(self) -> str:
+        if self.conflict == "error":
+            return ""
+        if self.conflict == "nothing":
+            return " ON CONFLICT DO NOTHING"
+        key = list(self._table.primary_key.columns.keys())
+        sets = [f"{name} = excluded.{name}" for name in self.columns if name not in key]
+        return f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET {', '.join(sets)}"
 
     def _postgres_type(self, column: str) -> str:
         kind = self._table.columns[column].type

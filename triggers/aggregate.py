@@ -102,7 +102,7 @@ class Aggregate:
         verdict = self._judged(not_before(members, end - self.over))
         event = Ref(one.time, one.position)
         step = self._turned(state, verdict, one.position, event.time, event)
-        return replace(step, notes=coming.notes if note is None else (*coming.notes, note))
+        return step._replace(notes=coming.notes if note is None else (*coming.notes, note))
 
     def _left(self, state: WindowState, tick: Tick) -> Step:
         """Events come before timers: what is as old as the span was counted, and goes."""

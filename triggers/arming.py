@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from events.tx import Tx
 from triggers.listener import Node, Trigger
-from triggers.rows import TIMER, upsert
+from triggers.rows import SET
 from triggers.window import WindowState
 from triggers.windows import APART, NEW, Window, WindowKey, WindowRows, Windows
 
@@ -42,7 +42,7 @@ async def _arm(tx: Tx, rows: WindowRows, place: WindowKey, node: Node | None) ->
             timers.append((*key, state.due))
             rows.expect(state.due)
     await rows.save(changed)
-    await upsert(tx, "timer", TIMER, timers)
+    await tx.insert(SET, timers)
 
 
 async def _apart(tx: Tx, automation: str) -> list[WindowKey]:

@@ -66,6 +66,8 @@ class Count:
     def _full(self, members: tuple[Member, ...], at: int) -> tuple[Member, ...]:
         """The latest run of `at_least` members around the one at `at` that is short enough."""
         wanted = self.at_least
+        if len(members) < wanted:
+            return ()
         for first in range(min(at, len(members) - wanted), max(-1, at - wanted), -1):
             if members[first + wanted - 1].time - members[first].time <= self.within:
                 return members[first : first + wanted]

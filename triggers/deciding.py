@@ -36,7 +36,8 @@ log = logger("triggers")
 MOST_BYTES: Final = 1 << 20
 """Of events that a firing passes on; the latest ones, where there are more."""
 
-_Told = dict[WindowKey, list[Occurrence | Released] | Tick]
+_Told = dict[str, dict[WindowKey, list[Occurrence | Released] | Tick]]
+"""What the windows of a trigger are told, by the path of their node."""
 
 
 @dataclass(slots=True)
@@ -77,18 +78,15 @@ class Batch:
         for one in self.matched:
             for hit in one.hits:
                 if isinstance(hit, Rung):
-                    self._touch(hit.listener, hit.key.path, hit.key.key)
-                elif hit.key is not None and self.occasion is None:
-                    self._touch(hit.listener, hit.leaf.path, hit.key)
+                    self._touch(hit.listener, hit.key)
+                elif hit.window is not None and self.occasion is None:
+                    self._touch(hit.listener, hit.window)
 
     def run(self, windows: Mapping[WindowKey, Window]) -> None:
         """Take all entries in, by what these windows know. Called once."""
         self._windows.update(windows)
         for one in self.matched:
-            stored = Stored(one.position, one.event)
-            if any(isinstance(hit, Hit) for hit in one.hits):
-                self._here[one.position] = stored
-            self._take(stored, one.hits)
+            self._take(Stored(one.position, one.event), one.hits)
 
     @property
     def changed(self) -> Changed:
@@ -124,24 +122,26 @@ class Batch:
                 due = Due(listener.automation, 0, hit.key, hit.due, stored, late=hit.late)
                 self._drafts.append(due)
             elif isinstance(hit, Rung):
-                told.setdefault(listener, {})[hit.key] = Tick(hit.due, stored.position)
+                tick = Tick(hit.due, stored.position)
+                told.setdefault(listener, {}).setdefault(hit.key.path, {})[hit.key] = tick
                 late = hit.late
             elif hit.failure is not None:
                 self._trouble(listener, stored, hit.failure.code, hit.failure.message)
-            elif hit.key is None:
+            elif hit.window is None:
+                self._here[stored.position] = stored
                 self._drafts.append(_Draft(listener, _plain(listener, stored, self.occasion), ()))
             elif self.occasion is None:
-                key = WindowKey(listener.automation, listener.number, hit.leaf.path, hit.key)
-                _say(told.setdefault(listener, {}), key, _occurrence(stored, hit))
+                self._here[stored.position] = stored
+                _say(told.setdefault(listener, {}), hit.window, _occurrence(stored, hit))
         for listener, sayings in told.items():
             self._advance(listener, stored, sayings, late=late)
 
     def _advance(self, listener: Listener, stored: Stored, told: _Told, *, late: bool) -> None:
         """Let the trigger's nodes hear it, from the innermost outwards."""
         for node in listener.trigger.nodes:
-            for key in [key for key in told if key.path == node.path]:
+            for key, saying in told.get(node.path, {}).items():
                 before = self._windows.get(key, NEW)
-                step = self._step(listener, stored, node, before.state, told[key])
+                step = self._step(listener, stored, node, before.state, saying)
                 if step is None:
                     continue
                 for note in step.notes:
@@ -155,7 +155,7 @@ class Batch:
                     _tell_parent(told, key, node.parent, step, holds=node.is_condition)
                 if step.state is not before.state or firing != before.firing:
                     self._before.setdefault(key, before)
-                    self._windows[key] = Window(step.state, firing)
+                    self._windows[key] = Window(step.state, firing, before.written)
 
     def _step(
         self, listener: Listener, stored: Stored, node: Node, state: WindowState, told: Told
@@ -221,13 +221,13 @@ class Batch:
             fired = replace(fired, too_deep=True)
         return fired
 
-    def _touch(self, listener: Listener, path: str, key: str) -> None:
+    def _touch(self, listener: Listener, key: WindowKey) -> None:
         """This window, and those of the nodes around it."""
         for node in listener.trigger.nodes:
-            if node.path == path:
-                self.keys.add(WindowKey(listener.automation, listener.number, path, key))
+            if node.path == key.path:
+                self.keys.add(key)
                 if node.parent is not None:
-                    path = node.parent[0]
+                    key = key._replace(path=node.parent[0])
 
     def _trouble(self, listener: Listener, stored: Stored, code: str, message: str) -> None:
         self._troubles.append(
@@ -244,7 +244,7 @@ def _occurrence(stored: Stored, hit: Hit) -> Occurrence:
 
 
 def _say(told: _Told, key: WindowKey, saying: Occurrence | Released) -> None:
-    sayings = told.setdefault(key, [])
+    sayings = told.setdefault(key.path, {}).setdefault(key, [])
     assert isinstance(sayings, list), "a window hears its own timer, or what an event brought"
     sayings.append(saying)
 

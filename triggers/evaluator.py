@@ -154,7 +154,8 @@ def _hit(ear: Ear, event: Event) -> Hit | None:
         key = leaf.key.of(event.root())
         if isinstance(key, Missing):
             return Hit(listener, leaf, failure=Failure(key.code, key.message))
-        return Hit(listener, leaf, key, leaf.value(event))
+        window = WindowKey(listener.automation, listener.number, leaf.path, key)
+        return Hit(listener, leaf, window, leaf.value(event))
     except Exception as error:
         # A mistake of ours, and still no reason to refuse the event.
         log.exception("condition_not_decided", automation=listener.automation)

@@ -29,6 +29,9 @@ LONGEST: Final = 1_024
 MOST_PATHS: Final = 8
 
 
+_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 @dataclass(frozen=True, slots=True)
 class Missing:
     """An event without a key, which does not count: `code`, and why for people."""
@@ -68,8 +71,8 @@ class Key:
                 what = "nothing" if value is None else described(value)
                 return Missing("key_missing", f"`{path}` is {what}")
             values.append(_whole(value))
-        text = canonical(values if len(values) > 1 else values[0])
-        if len(text.encode()) > LONGEST:
+        text = _encode(values if len(values) > 1 else values[0])
+        if len(text) * 4 > LONGEST and len(text.encode()) > LONGEST:
             return Missing("key_too_long", f"a key has at most {LONGEST:,} bytes")
         return text
 
@@ -80,7 +83,7 @@ class Key:
 def canonical(value: Any) -> str:
     """The text of a scalar, or of a list of them: equal for what is the same key."""
     whole = [_whole(item) for item in value] if isinstance(value, list) else _whole(value)
-    return json.dumps(whole, ensure_ascii=False, separators=(",", ":"))
+    return _encode(whole)
 
 
 def key_value(text: str) -> Any:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from base.time import Micros, format_duration
 from triggers.window import Member, Note, Occurrence, Released, WindowState
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(NamedTuple):
     """The occurrences that count, the newest time seen, and notes on those that do not."""
 
     newest: Micros | None
@@ -31,17 +30,19 @@ def admitted(
     One that holds always counts, and moves nothing: it is there now, since whenever it is.
     """
     before = newest = state.newest
+    earliest = None if before is None else before - allowed
     counting = []
     notes: tuple[Note, ...] = ()
     for one in told:
         if isinstance(one, Released):
             continue
-        if one.holds or before is None or one.time >= before - allowed:
+        time, holds = one.time, one.holds
+        if holds or earliest is None or time >= earliest:
             counting.append(one)
         else:
-            notes = (_too_late(one, before, allowed),)
-        if not one.holds and (newest is None or one.time > newest):
-            newest = one.time
+            notes = (_too_late(one, earliest + allowed, allowed),)
+        if not holds and (newest is None or time > newest):
+            newest = time
     return Admitted(newest, tuple(counting), notes)
 
 

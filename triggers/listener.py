@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from base.time import Micros
 from events.event import Event
@@ -116,16 +116,15 @@ class Ear:
     leaf: Leaf
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """A trigger concerned by an event; with `failure`, one whose condition has no answer.
 
-    `key` is the window's key, None for triggers that remember nothing.
+    `window` is None for triggers that remember nothing.
     """
 
     listener: Listener
     leaf: Leaf
-    key: str | None = None
+    window: WindowKey | None = None
     value: Any = None
     failure: Failure | None = None
 

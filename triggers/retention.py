@@ -13,6 +13,7 @@ from base.time import Micros
 from events.retention import Sweep
 from events.tx import Tx
 from triggers.rows import DAY
+from triggers.window import PRECISE
 from triggers.windows import NEW, WindowKey, Windows
 
 
@@ -22,8 +23,10 @@ def sweeps(windows: Windows, *, events: timedelta) -> Sequence[Sweep]:
     async def delete(tx: Tx, cutoff: Micros, limit: int) -> int:
         found = await tx.fetch(
             'SELECT automation, trigger, path, key FROM "window"'
-            " WHERE updated < $1 AND content = '' AND firing IS NULL ORDER BY updated LIMIT $2",
+            " WHERE updated < $1 AND content IN ('', $2) AND firing IS NULL"
+            " ORDER BY updated LIMIT $3",
             cutoff - DAY,
+            PRECISE,
             limit,
         )
         keys = [WindowKey(*row) for row in found]

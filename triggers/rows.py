@@ -8,15 +8,20 @@ from typing import Any, Final
 import orjson
 
 from base.time import SECOND, Micros
-from events.tx import Tx
+from events.tx import InsertSpec, Tx
+from triggers.tables import MemberRow, TimerRow, WindowRow
+
+ADDED: Final = InsertSpec(MemberRow)
+WRITTEN: Final = InsertSpec(WindowRow, conflict="update")
+SET: Final = InsertSpec(TimerRow, conflict="update")
 
 DAY: Final[Micros] = 86_400 * SECOND
 Columns = Mapping[str, str]
 KEY: Final[Columns] = {
     "automation": "text", "trigger": "integer", "path": "text", "key": "text",
 }  # fmt: skip
+NUMBERED: Final[Columns] = {**KEY, "number": "integer"}
 MEMBER: Final[Columns] = {**KEY, "time": "bigint", "position": "bigint", "part": "integer"}
-WINDOW: Final[Columns] = {**KEY, "newest": "bigint", "content": "text", "firing": "text"}
 TIMER: Final[Columns] = {**KEY, "due": "bigint"}
 
 
@@ -46,25 +51,6 @@ async def delete(tx: Tx, table: str, columns: Columns, rows: Sequence[tuple[Any,
         names = ", ".join(columns)
         which = f"({names}) IN (SELECT {names} FROM {given(tx, columns)})"
         await tx.execute(f"DELETE FROM {table} WHERE {which}", as_json(rows))
-
-
-async def upsert(
-    tx: Tx, table: str, columns: Columns, rows: Sequence[tuple[Any, ...]], *, updated: bool = False
-) -> None:
-    """`updated` says that the table has such a column, for the day of this transaction."""
-    if not rows:
-        return
-    more, when, moved = (
-        (", updated", ", CAST($2 AS BIGINT)", ["updated"]) if updated else ("", "", [])
-    )
-    sets = [f"{name} = excluded.{name}" for name in [*columns, *moved] if name not in KEY]
-    names = ", ".join(columns)
-    await tx.execute(
-        f"INSERT INTO {table} ({names}{more}) SELECT {names}{when} FROM {given(tx, columns)}"
-        f" WHERE true ON CONFLICT ({', '.join(KEY)}) DO UPDATE SET {', '.join(sets)}",
-        as_json(rows),
-        *((tx.now // DAY * DAY,) if updated else ()),
-    )
 
 
 def as_json(rows: Sequence[tuple[Any, ...]]) -> str:

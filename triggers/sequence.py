@@ -69,7 +69,7 @@ class Sequence:
         newest = time if coming.newest is None else coming.newest
         members, in_order = state.members, True
         for one in coming.occurrences:
-            at, members = inserted(members, replace(one, time=time).member())
+            at, members = inserted(members, one._replace(time=time).member())
             in_order = in_order and at == len(members) - 1
         members = not_before(members, newest - self.lateness - self.within)
         full, kept = self._looked_at(members, newest - self.lateness, in_order=in_order)

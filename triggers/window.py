@@ -15,6 +15,7 @@ A window's state is one small row, its members rows of their own, and `due` its 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
@@ -27,6 +28,7 @@ MOST_EVENTS: Final = 1_000
 """Events that a firing passes on: the latest ones, where more took part."""
 
 Value = int | float | bool
+_Members = tuple["Member", ...]
 
 
 class Ref(NamedTuple):
@@ -70,8 +72,7 @@ class Member(NamedTuple):
         return cls(time, position, part, value, _refs(events))
 
 
-@dataclass(frozen=True, slots=True)
-class Occurrence:
+class Occurrence(NamedTuple):
     """A match for one window: `part` came at `time`.
 
     `position` is that of the log entry which brought it (for a nested trigger that a timer
@@ -111,9 +112,12 @@ Told = Sequence[Occurrence | Released] | Tick
 """What one log entry says to one window; occurrences of one entry have one position."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class WindowState:
     """All that one node remembers for one key. The default is a window that knows nothing.
+
+    Never changed once it is made: it is not frozen because one is made for each event, and
+    freezing would make that three times as dear.
 
     `newest`    the newest event time seen, which lateness is measured against; it stays when
                 a trigger that fired starts afresh
@@ -132,20 +136,39 @@ class WindowState:
     members: tuple[Member, ...] = ()
 
     def content(self) -> str:
-        """What the window's row has beside `newest`; empty for a default."""
+        """What the window's row has beside `newest`; empty for a default.
+
+        Where it is empty, the row's `newest` may lag behind the members (see `read`).
+        """
         if self.clock is None and not self.holds and self.due is None and not self.marks:
-            return ""
+            ahead = self.newest is not None and self.members and self.members[-1].time > self.newest
+            return PRECISE if ahead else ""
         return orjson.dumps([self.clock, self.holds, self.due, self.marks], default=tuple).decode()
+
+    @property
+    def is_told_by_members(self) -> bool:
+        """Whether the newest member says how new the newest is: then no row need say so."""
+        members = self.members
+        return bool(members) and members[-1].time == self.newest
 
     @classmethod
     def read(cls, newest: Micros | None, content: str, members: Sequence[Member]) -> WindowState:
-        """From a row and the rows of its members, in any order."""
+        """From a row and the rows of its members, in any order.
+
+        A member that comes in the ordinary way is told by its own row alone, so a row that has a
+        `newest` and no content is as new as its newest member.
+        """
         kept = tuple(sorted(members, key=_place))
         if not content:
+            if newest is not None and kept and kept[-1].time > newest:
+                newest = kept[-1].time
             return cls(newest, members=kept)
         clock, holds, due, marks = orjson.loads(content)
         return cls(newest, clock, holds, due, tuple(map(_mark, marks)), kept)
 
+
+PRECISE: Final = "[null,false,null,[]]"
+"""The content of a row that has no other, but whose `newest` is older than a member."""
 
 FRESH: Final = WindowState()
 
@@ -189,8 +212,7 @@ class Note:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """What `advance` decided, in this order: resolved, then fired."""
 
     state: WindowState
@@ -206,8 +228,7 @@ class TimerChange:
     due: Micros | None
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(NamedTuple):
     """What to write so that what was stored as one state is stored as another."""
 
     added: tuple[Member, ...]
@@ -217,19 +238,36 @@ class Difference:
 
 
 def difference(before: WindowState, after: WindowState) -> Difference:
-    """Members come and go by their rows; `row` says whether the window's own has changed."""
-    added: tuple[Member, ...] = ()
-    removed: tuple[Member, ...] = ()
-    if before.members is not after.members:
-        old, new = set(before.members), set(after.members)
-        added = tuple(member for member in after.members if member not in old)
-        removed = tuple(member for member in before.members if member not in new)
-    return Difference(
-        added,
-        removed,
-        row=before.newest != after.newest or before.content() != after.content(),
-        timer=None if before.due == after.due else TimerChange(after.due),
-    )
+    """Members come and go by their rows; `row` says whether the window's own is to be written."""
+    added, removed = _came_and_went(before.members, after.members)
+    timer = None if before.due == after.due else TimerChange(after.due)
+    return Difference(added, removed, _needs_row(before, after), timer)
+
+
+def _came_and_went(old: _Members, new: _Members) -> tuple[_Members, _Members]:
+    """Mostly some came behind the others, and some went from before them."""
+    if old is new:
+        return (), ()
+    if not old or not new:
+        return new, old
+    first = bisect_left(old, new[0][:3], key=_place)
+    stayed = len(old) - first
+    if old[first:] == new[:stayed]:
+        return new[stayed:], old[:first]
+    before, after = set(old), set(new)
+    return tuple(m for m in new if m not in before), tuple(m for m in old if m not in after)
+
+
+def _needs_row(before: WindowState, after: WindowState) -> bool:
+    """Not where only members came, the newest of which is the newest there was."""
+    content = after.content()
+    if before.content() != content:
+        return True
+    if content:
+        return before.newest != after.newest
+    if after.is_told_by_members and before.newest is not None and after.newest is not None:
+        return after.newest < before.newest
+    return before.newest != after.newest or before.is_told_by_members
 
 
 def taken(members: Sequence[Member]) -> tuple[Ref, ...]:

@@ -2,7 +2,8 @@
 
 A batch asks for all windows it touches at once and hands back all that changed at once. What is
 written is the difference: members come and go as rows of their own, and a window that knows
-nothing any more has no row.
+nothing any more has no row. One that only took in another member keeps its row as it is, but for
+once a day, so that a window which nobody spoke of again is known by its row.
 
 On SQLite nobody else writes, so windows are kept in memory as they are used. A transaction may be
 run again from the start: what it changed is its own until the journal says that it is on disk,
@@ -19,9 +20,21 @@ from typing import Any, Final, NamedTuple
 from base.time import Micros
 from events import log
 from events.event import Stored
-from events.tx import InsertSpec, Tx
-from triggers.rows import KEY, MEMBER, TIMER, WINDOW, as_json, delete, given, join, same, upsert
-from triggers.tables import MemberRow
+from events.tx import Tx
+from triggers.rows import (
+    ADDED,
+    DAY,
+    KEY,
+    MEMBER,
+    NUMBERED,
+    SET,
+    WRITTEN,
+    as_json,
+    delete,
+    given,
+    join,
+    same,
+)
 from triggers.window import FRESH, Member, WindowState, difference
 
 MOST_CACHED: Final = 100_000
@@ -40,12 +53,22 @@ class WindowKey(NamedTuple):
     key: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Window:
-    """A window's state, and the id of the firing that told of it while its condition holds."""
+    """A window's state, and the id of the firing that told of it while its condition holds.
+
+    `written` is the day on which its row was, None where it has none. Never changed once it is
+    made, like its state.
+    """
 
     state: WindowState = FRESH
     firing: str | None = None
+    written: Micros | None = field(default=None, compare=False)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it knows nothing."""
+        return self.firing is None and not self.state.members and self.state == FRESH
 
 
 NEW: Final = Window()
@@ -179,55 +202,57 @@ class WindowRows:
         rows, gone, timers, stopped = [], [], [], []
         come: list[tuple[Any, ...]] = []
         left: list[tuple[Any, ...]] = []
+        today = self._tx.now // DAY * DAY
         for key, (before, after) in changed.items():
-            change = difference(before.state, after.state)
-            come += [(*key, m.time, m.position, m.part, m.content()) for m in change.added]
-            left += [(*key, m.time, m.position, m.part) for m in change.removed]
-            if after == NEW:
+            added, removed, row, timer = difference(before.state, after.state)
+            come += [(*key, m.time, m.position, m.part, m.content()) for m in added]
+            left += [(*key, m.time, m.position, m.part) for m in removed]
+            kept = after
+            if after.is_new:
                 gone.append(key)
-            elif change.row or before == NEW or before.firing != after.firing:
+            elif row or before.written != today or before.firing != after.firing:
                 state = after.state
-                rows.append((*key, state.newest, state.content(), after.firing))
-            if change.timer is not None and change.timer.due is not None:
-                timers.append((*key, change.timer.due))
-                self._turn.expect(change.timer.due)
-            elif change.timer is not None:
+                rows.append((*key, state.newest, state.content(), after.firing, today))
+                kept = Window(state, after.firing, today)
+            if timer is not None and timer.due is not None:
+                timers.append((*key, timer.due))
+                self._turn.expect(timer.due)
+            elif timer is not None:
                 stopped.append(key)
-            self._turn.changed[key] = after
+            self._turn.changed[key] = kept
         await delete(self._tx, "member", MEMBER, left)
-        await self._tx.insert(_ADDED, come)
+        await self._tx.insert(ADDED, come)
         await delete(self._tx, '"window"', KEY, gone)
-        await upsert(self._tx, '"window"', WINDOW, rows, updated=True)
+        await self._tx.insert(WRITTEN, rows)
         await delete(self._tx, "timer", KEY, stopped)
-        await upsert(self._tx, "timer", TIMER, timers)
+        await self._tx.insert(SET, timers)
 
     async def events(self, positions: Collection[int]) -> Sequence[Stored]:
         """The events at these places of the log, as far as they are still there."""
         return await log.at(self._tx, sorted(positions))
 
     async def _read(self, keys: Sequence[WindowKey]) -> dict[WindowKey, Window]:
+        numbered = [(*key, number) for number, key in enumerate(keys)]
         rows = await self._tx.fetch(
-            "SELECT w.automation, w.trigger, w.path, w.key, w.newest, w.content, w.firing"
-            f' FROM {given(self._tx, KEY)} {join(self._tx)} "window" AS w ON {same("w")}',
-            as_json(keys),
+            "SELECT g.number, w.newest, w.content, w.firing, w.updated"
+            f' FROM {given(self._tx, NUMBERED)} {join(self._tx)} "window" AS w ON {same("w")}',
+            as_json(numbered),
         )
         if not rows:
             return {}
-        there = [WindowKey(*row[:4]) for row in rows]
-        members: dict[WindowKey, list[Member]] = {}
+        members: dict[int, list[Member]] = {}
         for row in await self._tx.fetch(
-            "SELECT m.automation, m.trigger, m.path, m.key, m.time, m.position, m.part, m.content"
-            f" FROM {given(self._tx, KEY)} {join(self._tx)} member AS m ON {same('m')}",
-            as_json(there),
+            "SELECT g.number, m.time, m.position, m.part, m.content"
+            f" FROM {given(self._tx, NUMBERED)} {join(self._tx)} member AS m ON {same('m')}",
+            as_json([numbered[row[0]] for row in rows]),
         ):
-            members.setdefault(WindowKey(*row[:4]), []).append(Member.read(*row[4:]))
+            members.setdefault(row[0], []).append(Member.read(*row[1:]))
         return {
-            key: Window(WindowState.read(row[4], row[5], members.get(key, ())), row[6])
-            for key, row in zip(there, rows, strict=True)
+            keys[number]: Window(
+                WindowState.read(newest, content, members.get(number, ())), firing, written
+            )
+            for number, newest, content, firing, written in rows
         }
-
-
-_ADDED: Final = InsertSpec(MemberRow)
 
 
 def _weight(window: Window) -> int:
