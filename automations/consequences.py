@@ -17,6 +17,7 @@ from automations.call_action import CallAction
 from automations.emit_action import EmitAction
 from automations.rule import Rule
 from automations.run_action import RunAction
+from automations.steer_action import SteerAction
 from base.place import within
 from events.template import literal_parts
 from triggers.branch import Path
@@ -49,13 +50,15 @@ _OF_RUNS: Final = (
     *("run", "previous", "parameters", "tags", "attempt", "scheduled", "started", "ended"),
     *("duration", "message", "result", "code"),
 )
+_PAST: Final = {"pause": "paused", "resume": "resumed"}
+_LATER_ATTEMPT: Final = 20
 TIMER: Final = "ensue.timer.due"
 
 Parts = tuple[str | None, ...]
 """A text of which parts are not known: those are None."""
 
 
-Kind = Literal["emit", "run", "call", "notice", "timer"]
+Kind = Literal["emit", "run", "call", "steer", "retry", "notice", "timer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +106,8 @@ def of_actions(rule: Rule, actions: Sequence[Action]) -> Iterator[Consequence]:
                     data |= dict.fromkeys(("firing", "message", "target"), UNKNOWN)
                     data |= dict.fromkeys(("attempts", "status"), UNKNOWN)
                     yield _told(rule, "call", place, f"{notices.ACTION}{outcome}", data)
-            case _:
-                pass
+            case SteerAction() as deed:
+                yield from _of_steering(rule, deed, place)
 
 
 def of_firing(rule: Rule) -> Iterator[Consequence]:
@@ -151,6 +154,32 @@ def _of_run(rule: Rule, deed: RunAction, place: str) -> Iterator[Consequence]:
         root["subject"] = UNKNOWN
         words = f"runs {flow}, which gives"
         yield Consequence("run", place, (type_,), root, words, state in _FAILURES)
+
+
+def _of_steering(rule: Rule, deed: SteerAction, place: str) -> Iterator[Consequence]:
+    words = f"{deed.verb}s, which gives"
+    if deed.verb == "retry":
+        # What is bounded by a throttle, or answers early attempts only, comes to an end.
+        states = RUN_STATES if rule.flow.throttle is None else ()
+        for state in states:
+            data: dict[str, Any] = dict.fromkeys((*_OF_RUNS, "flow", "automation"), UNKNOWN)
+            data |= {"state": state, "attempt": _LATER_ATTEMPT}
+            yield _steered("retry", place, f"ensue.run.{state}", data, "retries, which gives")
+        return
+    past = _PAST.get(deed.verb)
+    for one in [f"{deed.what}.{past}"] if past else ["run.cancelling", "run.cancelled"]:
+        data = dict.fromkeys((*_OF_RUNS, "flow", "automation", "reason"), UNKNOWN)
+        if deed.what == "automation" and deed.verb != "cancel":
+            data["automation"] = _known(deed.name.source)
+        yield _steered("steer", place, f"ensue.{one}", data, words)
+
+
+def _steered(
+    kind: Kind, place: str, type_: str, data: Mapping[str, Any], words: str
+) -> Consequence:
+    root = _unknown_attributes() | {"type": type_, "source": UNKNOWN, "subject": UNKNOWN}
+    is_failure = data.get("state") in _FAILURES
+    return Consequence(kind, place, (type_,), root | {"data": data}, words, is_failure)
 
 
 def _told(rule: Rule, kind: Kind, place: str, type_: str, data: Mapping[str, Any]) -> Consequence:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from automations import consequences
@@ -13,6 +13,7 @@ from automations.hearing import heard
 from automations.reader import RuleFile
 from automations.rehearsal import cases
 from automations.run_action import RunAction
+from automations.steer_action import SteerAction
 from base.fields import FormError
 from base.place import within
 from base.suggest import hint
@@ -37,12 +38,22 @@ class FlowShape:
 class Inspector:
     """Looks at one rule."""
 
-    def __init__(self, file: RuleFile, flows: Mapping[str, FlowShape] | None, now: Micros) -> None:
-        """`flows` by their names, with hyphens; None where they are not known."""
+    def __init__(
+        self,
+        file: RuleFile,
+        flows: Mapping[str, FlowShape] | None,
+        now: Micros,
+        rules: Collection[str] = (),
+    ) -> None:
+        """`flows` by their names, with hyphens; None where they are not known.
+
+        `rules` are the names of all that are looked at together.
+        """
         self._file = file
         self._rule = file.rule
         self._flows = flows
         self._now = now
+        self._rules = {*rules, file.rule.name}
         self._heard = tuple(heard(file.rule, file.document.value["trigger"]))
         self._actions = (*file.rule.actions, *file.rule.on_resolve)
 
@@ -61,6 +72,8 @@ class Inspector:
         for action in self._actions:
             if isinstance(action.deed, RunAction):
                 yield from self._run(action, action.deed)
+            if isinstance(action.deed, SteerAction):
+                yield from self._steer(action, action.deed)
         yield from self._sets_itself_off()
         for expression in self._expressions():
             yield from self._mixing(expression)
@@ -107,15 +120,7 @@ class Inspector:
         place = within(action.place, "run")
         shape = self._flows.get(_hyphened(deed.flow))
         if shape is None:
-            advice = hint(_hyphened(deed.flow), self._flows)
-            known = (
-                f"there are {', '.join(sorted(self._flows))}"
-                if self._flows
-                else "there are no flows"
-            )
-            yield self._finding(
-                "error", place, "flow_unknown", f"there is no flow `{deed.flow}`", advice or known
-            )
+            yield self._no_flow(place, deed.flow, self._flows)
             return
         given = deed.parameters.source or {}
         names = shape.required | shape.optional
@@ -134,6 +139,30 @@ class Inspector:
             yield self._finding(
                 "error", place, "parameter_missing", f"the flow `{deed.flow}` needs `{name}`"
             )
+
+    def _steer(self, action: Action, deed: SteerAction) -> Iterator[Finding]:
+        name = deed.literal
+        place = within(within(action.place, deed.verb), deed.what)
+        if name is None:
+            return
+        if deed.what == "flow" and self._flows is not None and _hyphened(name) not in self._flows:
+            yield self._no_flow(place, name, self._flows)
+        if deed.what == "automation" and name not in self._rules:
+            yield self._finding(
+                "warning",
+                place,
+                "automation_unknown",
+                f"there is no rule `{name}` among these",
+                hint(name, self._rules)
+                or "a rule that the service has besides is found all the same",
+            )
+
+    def _no_flow(self, place: str, name: str, flows: Mapping[str, FlowShape]) -> Finding:
+        advice = hint(_hyphened(name), flows)
+        known = f"there are {', '.join(sorted(flows))}" if flows else "there are no flows"
+        return self._finding(
+            "error", place, "flow_unknown", f"there is no flow `{name}`", advice or known
+        )
 
     def _sets_itself_off(self) -> Iterator[Finding]:
         """What comes of the rule and may set it off again: of each part of it the first."""
@@ -158,6 +187,12 @@ class Inspector:
             case "run":
                 flow = one.root["data"]["flow"]
                 advice = f"leave it out: match: {{data: {{flow: [{{anything-but: {flow}}}]}}}}"
+            case "retry":
+                advice = (
+                    "answer the first attempt only, match: {data: {attempt: [1]}}, or throttle it"
+                )
+            case "steer":
+                advice = "let the trigger tell them apart"
             case _:
                 name = self._rule.name
                 advice = (

@@ -35,8 +35,10 @@ def lint(
     known = None
     if flows is not None:
         known = {name.replace("_", "-"): shape for name, shape in flows.items()}
+    names = {file.rule.name for file in loaded.rules}
+    names |= {one.automation for one in loaded.problems if one.automation}
     for file in loaded.rules:
-        found.extend(Inspector(file, known, now).findings())
+        found.extend(Inspector(file, known, now, names).findings())
     found.extend(map(_circle, circles(loaded.rules)))
     return tuple(sorted(found, key=lambda one: one.order))
 

@@ -364,3 +364,42 @@ def test_a_time_that_no_calendar_has_is_refused_when_the_rule_is_read(clock):
     (found,) = linted(rule(clock))
     assert (found.severity, found.problem.code) == ("error", "trigger_invalid")
     assert found.problem.line == 2
+
+
+# -- what rules do to what is there ------------------------------------------------------------
+
+
+def test_a_flow_that_is_steered_and_does_not_exist_is_an_error():
+    assert findings(rule(actions="- cancel: {flow: triage_it}")) == []
+    assert findings(rule(actions="- pause: {flow: triag-it}")) == [("error", "flow_unknown", 4, 17)]
+    assert findings(rule(actions="- pause: {flow: triag-it}"), None) == []
+
+
+def test_a_rule_that_is_steered_and_not_among_these_is_a_warning():
+    text = rule(actions="- pause: {automation: b}") + "---\nname: b\ntrigger: {event: [b\n"
+    assert ("warning", "automation_unknown", 4, 23) in findings(text.partition("---")[0])
+    two = rule(actions="- pause: {automation: b}") + "---\n" + rule().replace("name: a", "name: b")
+    assert findings(two) == []
+    assert findings(rule(actions='- pause: {automation: "${event.data.rule}"}')) == []
+
+
+def test_a_rule_that_retries_without_end_is_told_how_to_end_it():
+    on = "event: ensue.run.failed"
+    (found,) = lint(gather([("r.yaml", rule(on, "- retry: {}").encode())]), FLOWS, now=NOW)
+    assert (found.severity, found.problem.code) == ("warning", "self_trigger")
+    assert found.problem.hint == (
+        "answer the first attempt only, match: {data: {attempt: [1]}}, or throttle it"
+    )
+    assert findings(rule(f"{on}, match: {{data: {{attempt: [1]}}}}", "- retry: {}")) == []
+    throttled = rule(on, "- retry: {}") + "throttle: {every: 1d, per: subject}\n"
+    assert findings(throttled) == []
+
+
+def test_rules_that_pause_and_resume_each_other_go_round():
+    text = (
+        "name: a\ntrigger: {event: ensue.automation.paused}\n"
+        "actions: [{resume: {automation: b}}]\n---\n"
+        "name: b\ntrigger: {event: ensue.automation.resumed}\n"
+        "actions: [{pause: {automation: b}}]\n"
+    )
+    assert [code for _, code, _, _ in findings(text)] == ["rules_in_circle"]
