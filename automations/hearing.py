@@ -12,6 +12,7 @@ from events.expression import Expression
 from triggers import kinds, listening
 from triggers.absence import Absence
 from triggers.event_trigger import EventTrigger
+from triggers.glob import Glob
 from triggers.key import Key
 from triggers.listener import Trigger
 from triggers.listening import Listening
@@ -42,6 +43,14 @@ class Heard:
     """Whether a match may make it resolve."""
     node: listening.Node | None = None
     """What it is a member of; None for a trigger that fires on each match."""
+
+    @property
+    def written(self) -> Iterator[tuple[str, Glob]]:
+        """Its type globs, each with its place."""
+        name = self.globs.rpartition(".")[2]
+        listed = isinstance(self.form.get(name), list)
+        for number, glob in enumerate(self.selector.types):
+            yield within(self.globs, number) if listed else self.globs, glob
 
 
 def heard(rule: Rule, form: Any) -> Iterator[Heard]:

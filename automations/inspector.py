@@ -9,7 +9,8 @@ from automations import consequences
 from automations.action import Action
 from automations.consequences import Consequence
 from automations.finding import Finding, Severity, finding
-from automations.hearing import heard
+from automations.hearing import Heard, heard
+from automations.own_types import OWN_TYPES
 from automations.reader import RuleFile
 from automations.rehearsal import cases
 from automations.run_action import RunAction
@@ -24,6 +25,7 @@ from events.expression_words import caret
 from events.template import Template
 from triggers.clock_trigger import ClockTrigger
 from triggers.event_trigger import Where
+from triggers.glob import OWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class Inspector:
                     "every event has to be held against this trigger",
                     "name a type, a prefix or an exact value it depends on",
                 )
+            yield from self._own_types(one)
         for action in self._actions:
             if isinstance(action.deed, RunAction):
                 yield from self._run(action, action.deed)
@@ -112,6 +115,19 @@ class Inspector:
                     "never_fires",
                     warning,
                     "give it a time to come, or take the trigger out",
+                )
+
+    def _own_types(self, one: Heard) -> Iterator[Finding]:
+        for place, glob in one.written:
+            if glob.text.startswith(OWN) and not any(map(glob.test(), OWN_TYPES)):
+                bare = glob.text.rstrip(".*?")
+                groups = {name.rpartition(".")[0] for name in OWN_TYPES}
+                yield self._finding(
+                    "warning",
+                    place,
+                    "type_unknown",
+                    f"the service has no events of the type `{glob.text}`",
+                    hint(bare, (*OWN_TYPES, *groups)) or f"there are {', '.join(sorted(groups))}",
                 )
 
     def _run(self, action: Action, deed: RunAction) -> Iterator[Finding]:

@@ -3,7 +3,8 @@
 Errors keep a rule from working: everything that loading it refuses, tests that cannot be
 read, flows and parameters that do not exist. Warnings are what an author should look at: a
 rule that sets itself off, rules that do so in a circle, a clock that never fires, a trigger
-that every event must be held against, arithmetic that fails for integers.
+that every event must be held against, arithmetic that fails for integers, a field that no
+event ever had. A note says of what nothing is known.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from typing import Final
 from automations.circles import Lead, circles
 from automations.finding import Finding, finding
 from automations.inspector import FlowShape, Inspector
+from automations.observed import Observed
 from automations.reader import Loaded, RuleFile
+from automations.unseen import unseen
 from base.time import Micros, format_duration
 from triggers.count import Count
 
@@ -25,11 +28,16 @@ _MOST_STEPS: Final = 8
 
 
 def lint(
-    loaded: Loaded, flows: Mapping[str, FlowShape] | None = None, *, now: Micros
+    loaded: Loaded,
+    flows: Mapping[str, FlowShape] | None = None,
+    *,
+    now: Micros,
+    observed: Observed | None = None,
 ) -> tuple[Finding, ...]:
     """Findings by file and line. `flows` by their names; None where they are not known.
 
-    `now` is what clocks are held against.
+    `now` is what clocks are held against, `observed` what rules say of events; where nobody
+    looked at events, it is not held against any.
     """
     found = [Finding("error", problem) for problem in loaded.problems]
     known = None
@@ -39,6 +47,8 @@ def lint(
     names |= {one.automation for one in loaded.problems if one.automation}
     for file in loaded.rules:
         found.extend(Inspector(file, known, now, names).findings())
+        if observed is not None:
+            found.extend(unseen(file, observed))
     found.extend(map(_circle, circles(loaded.rules)))
     return tuple(sorted(found, key=lambda one: one.order))
 

@@ -8,13 +8,15 @@ This reads the few fields that matter straight from the wire format.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from events.expression import Expression
 
 _Field = tuple[int, bytes | int]
 _ARITHMETIC = frozenset(("_+_", "_-_", "_*_", "_/_"))
 _DYN, _PRIMITIVE, _DOUBLE = 1, 3, 4
+_CONST, _IDENT = 3, 4
 _SELECT, _CALL, _LIST, _STRUCT, _COMPREHENSION = 5, 6, 7, 8, 9
 
 
@@ -48,6 +50,108 @@ def mixings(expression: Expression) -> list[Mixing]:
         (Mixing(operator, positions.get(number, 0)) for operator, number in found),
         key=lambda mixing: mixing.at,
     )
+
+
+ITEM: Final = None
+"""In a path: any item of a list, or value of a map."""
+
+FieldPath = tuple[str | None, ...]
+"""A name of the scope, and the way from there through maps and lists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A field that an expression reads. `optional` where it says itself that it may be missing.
+
+    `at` is the offset in the source of the last step.
+    """
+
+    path: FieldPath
+    optional: bool
+    at: int
+
+
+def reads(expression: Expression) -> list[Read]:
+    """The fields of maps that an expression reads, each way as far as it is written out."""
+    checked = _fields(_only(_fields(expression.checked()), 2))
+    reader = _Reader(_positions(_only(checked, 5)))
+    reader.walk(_only(checked, 4), {})
+    guarded = [one.path for one in reader.found if one.optional]
+    return [
+        replace(one, optional=any(one.path[: len(path)] == path for path in guarded))
+        for one in reader.found
+    ]
+
+
+_Way = tuple[FieldPath, bool]
+"""A path, and whether a step of it is optional."""
+_Bound = dict[str, _Way | None]
+
+
+class _Reader:
+    """Walks a tree and keeps the longest ways from names through fields."""
+
+    def __init__(self, positions: dict[int, int]) -> None:
+        self._positions = positions
+        self.found: list[Read] = []
+
+    def walk(self, expression: bytes, bound: _Bound) -> _Way | None:
+        """The way that this expression is, if it is one; it is kept then."""
+        way = self._way(expression, bound)
+        if way is not None and len(way[0]) > 1:
+            number = _number(_fields(expression), 2)
+            read = Read(way[0], way[1], self._positions.get(number, 0))
+            if read not in self.found:
+                self.found.append(read)
+        return way
+
+    def _way(self, expression: bytes, bound: _Bound) -> _Way | None:
+        node = _fields(expression)
+        if ident := _all(node, _IDENT):
+            name = _only(_fields(ident[0]), 1).decode()
+            return bound.get(name, ((name,), False))
+        if select := _all(node, _SELECT):
+            fields = _fields(select[0])
+            name = _only(fields, 2).decode()
+            return _on(self._way(_only(fields, 1), bound), name, optional=bool(_number(fields, 3)))
+        if call := _all(node, _CALL):
+            return self._call(_fields(call[0]), bound)
+        if comprehension := _all(node, _COMPREHENSION):
+            self._comprehension(_fields(comprehension[0]), bound)
+            return None
+        for child in _children(node):
+            self.walk(child, bound)
+        return None
+
+    def _call(self, fields: list[_Field], bound: _Bound) -> _Way | None:
+        function = _only(fields, 2).decode()
+        target, arguments = _all(fields, 1), _all(fields, 3)
+        if function in {"_[_]", "_[?_]", "_?._"} and len(arguments) == 2:
+            optional = "?" in function
+            constant = _fields(_only(_fields(arguments[1]), _CONST))
+            if texts := _all(constant, 6):
+                return _on(self._way(arguments[0], bound), texts[0].decode(), optional=optional)
+            if constant:
+                return _on(self._way(arguments[0], bound), ITEM, optional=optional)
+        elif function == "value" and target:
+            return self._way(target[0], bound)
+        for one in (*target, *arguments):
+            self.walk(one, bound)
+        return None
+
+    def _comprehension(self, fields: list[_Field], bound: _Bound) -> None:
+        over = self.walk(_only(fields, 2), bound)
+        begun = self.walk(_only(fields, 4), bound)
+        inner = dict(bound)
+        inner[_only(fields, 1).decode()] = _on(over, ITEM)
+        inner[_only(fields, 3).decode()] = begun
+        for part in (5, 6, 7):
+            for one in _all(fields, part):
+                self.walk(one, inner)
+
+
+def _on(way: _Way | None, step: str | None, *, optional: bool = False) -> _Way | None:
+    return None if way is None else ((*way[0], step), way[1] or optional)
 
 
 def _type(kind: bytes) -> str:
