@@ -23,6 +23,7 @@ from automations.firing import Firing
 from automations.gate import MemoryGate
 from automations.rehearsal_case import Case
 from automations.rule import Rule
+from automations.steer_action import Steering
 from base.fields import Complaints
 from base.place import within
 from base.time import Micros
@@ -42,7 +43,8 @@ class Moment:
 
     `unanswered` is a `where` without an answer or a match that does not count, `looped` a chain
     cut at `max_depth`, `gathered` a firing that waits for others, `throttled` one held back,
-    `breaker` a rule that fired too often, `passes` time going by.
+    `breaker` a rule that fired too often, `paused` one that would have fired if it were not,
+    `passes` time going by.
     """
 
     at: Micros
@@ -59,6 +61,7 @@ class Moment:
         "unanswered",
         "looped",
         "breaker",
+        "paused",
     ]
     event: Event | None
     note: str = ""
@@ -204,6 +207,9 @@ class _Stage:
 
     def _fire(self, at: Micros, fired: Fired) -> list[Event]:
         event = fired.completed_by.event
+        if self._paused:
+            self._note(at, "paused", event)
+            return []
         why = self._gate.throttled(fired, self._rule, self._case.start + at)
         if why is not None:
             self._note(at, "throttled", event, why)
@@ -232,12 +238,14 @@ class _Stage:
             rendered = action.render(activation)
             if isinstance(rendered, Emission):
                 emitted.append(firing.emitted(number, rendered, now))
+            if isinstance(rendered, Steering) and rendered.pauses(self._rule.name):
+                self._paused = True
             if (done := deed(action, number, rendered, firing, at=at)) is not None:
                 self._deeds.append(done)
         return emitted
 
     def _breaks(self, at: Micros) -> bool:
         """Whether the rule fires too often; it stays paused then."""
-        self._paused = self._paused or self._recent.count(at) >= self._rule.breaker
+        self._paused = self._recent.count(at) >= self._rule.breaker
         self._recent.add((at,))
         return self._paused

@@ -47,6 +47,10 @@ class Steering:
     def __str__(self) -> str:
         return f"{self.what} {self.name}"
 
+    def pauses(self, automation: str) -> bool:
+        """Whether it pauses this rule."""
+        return self == Steering("pause", "automation", automation)
+
 
 @dataclass(frozen=True, slots=True)
 class SteerAction:

@@ -137,6 +137,7 @@ def _line(moment: Moment) -> str:
         "unanswered": "no answer",
         "looped": "chain cut",
         "breaker": "breaker opens",
+        "paused": "is paused",
     }[moment.kind]
     if event is None or moment.kind in ("rang", "gathered", "fired", "resolved"):
         return f"{at}  {words}"

@@ -144,3 +144,14 @@ def test_what_is_expected_names_one_thing():
     for wrong in ({"flow": "f"}, {"run": "a", "flow": "b"}, {"run": 5}, "r1"):
         with pytest.raises(FormError):
             rehearsed([{"retry": {}}], {"retry": wrong})
+
+
+def test_a_rule_that_pauses_itself_acts_once_in_its_tests():
+    given = [{"type": "x.y", "subject": "r1", "data": {"f": "f"}, "repeat": 3, "every": "1h"}]
+    result = rehearsed(
+        [{"pause": {"automation": "r"}}], {"pause": {"automation": "r"}}, given=given
+    )
+    assert result.passed
+    assert [one.kind for one in result.timeline] == [
+        "given", "fired", "given", "paused", "given", "paused",
+    ]  # fmt: skip
