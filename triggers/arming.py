@@ -38,7 +38,8 @@ async def _arm(tx: Tx, rows: WindowRows, place: WindowKey, node: Node | None) ->
         state = node.enabled(before.state, tx.now) if node else before.state
         if state != before.state:
             changed[key] = before, replace(before, state=state)
-        elif state.due is not None:
+        if state.due is not None:
+            # Also where it is as it was: while the rule did not listen there was no timer.
             timers.append((*key, state.due))
             rows.expect(state.due)
     await rows.save(changed)

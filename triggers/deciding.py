@@ -27,6 +27,7 @@ from events.expression import Activation, Failure
 from triggers import window
 from triggers.key import key_value
 from triggers.listener import Hit, Listener, Node, Rung
+from triggers.selector import Failure as Failed
 from triggers.sink import Due, Fired, Occasion, Outcome, Resolved, Trouble
 from triggers.window import Occurrence, Released, Step, Tick, Told, WindowState
 from triggers.windows import APART, NEW, Changed, Window, WindowKey
@@ -116,6 +117,7 @@ class Batch:
     def _take(self, stored: Stored, hits: Sequence[Hit | Rung]) -> None:
         told: dict[Listener, _Told] = {}
         late = False
+        failures: list[tuple[Listener, Failed]] = []
         for hit in hits:
             listener = hit.listener
             if isinstance(hit, Rung) and hit.key.path.startswith(APART):
@@ -126,7 +128,10 @@ class Batch:
                 told.setdefault(listener, {}).setdefault(hit.key.path, {})[hit.key] = tick
                 late = hit.late
             elif hit.failure is not None:
-                self._trouble(listener, stored, hit.failure.code, hit.failure.message)
+                # Told once of an event, however many members of the trigger it was for.
+                if (listener, hit.failure) not in failures:
+                    failures.append((listener, hit.failure))
+                    self._trouble(listener, stored, hit.failure.code, hit.failure.message)
             elif hit.window is None:
                 self._here[stored.position] = stored
                 self._drafts.append(_Draft(listener, _plain(listener, stored, self.occasion), ()))

@@ -29,10 +29,11 @@ from base.errors import UnavailableError
 from base.logs import logger
 from base.services import Service
 from base.time import SECOND, Micros, now
-from events.change import Change, Lane
+from events.change import Change, Lane, Receipt
 from events.event import Event
 from events.journal import Journal
 from events.tx import Tx
+from triggers.clock_trigger import ClockTrigger
 from triggers.evaluator import TriggerEvaluator
 from triggers.rows import TIMER, delete
 from triggers.setback import put_right
@@ -114,9 +115,14 @@ class Timers(Service):
             rung = await self._take(tx)
             return rung
 
-        change = Change(operation=operation, lane=Lane.SERVICE)
-        receipt = await self._journal.submit(change)
-        await self._skip([e for e, at in zip(rung, receipt.positions, strict=True) if at is None])
+        async def settlement(tx: Tx, receipt: Receipt) -> None:
+            # A clock was set back and a rule begun anew: go on behind times that were taken before.
+            for event, position in zip(rung, receipt.positions, strict=True):
+                if position is None:
+                    await self._evaluator.skip(tx, event)
+
+        change = Change(operation=operation, settlement=settlement, lane=Lane.SERVICE)
+        await self._journal.submit(change)
         if not rung:
             # Those that are due still wait, after a start.
             self._next = self._clock() + SECOND // 4
@@ -137,17 +143,6 @@ class Timers(Service):
         await self._journal.submit(Change(operation=operation, lane=Lane.SERVICE))
         self._setback.done(setback)
 
-    async def _skip(self, taken: Sequence[Event]) -> None:
-        """Go on behind times that were taken before: a clock was set back, and a rule begun anew."""
-
-        async def operation(tx: Tx) -> Sequence[Event]:
-            for event in taken:
-                await self._evaluator.skip(tx, event)
-            return ()
-
-        if taken:
-            await self._journal.submit(Change(operation=operation, lane=Lane.SERVICE))
-
     async def _earliest(self) -> Micros | None:
         """Of those that somebody here listens for, as far as they are among the first."""
         statement: Any = select(TimerRow.automation, TimerRow.due).order_by(col(TimerRow.due))
@@ -161,10 +156,12 @@ class Timers(Service):
         self._look()
         due = await self._due(tx)
         await delete(tx, "timer", TIMER, [(*key, at) for key, at in due])
-        return [
-            timer_event(key, at, tx.now, late=at < self._start or tx.now - at > LATE)
-            for key, at in due
-        ]
+        return [self._event(key, at, tx.now) for key, at in due]
+
+    def _event(self, key: WindowKey, due: Micros, now: Micros) -> Event:
+        late = due < self._start or now - due > LATE
+        once = isinstance(self._evaluator.node(key), ClockTrigger)
+        return timer_event(key, due, now, late=late, once=once)
 
     async def _due(self, tx: Tx) -> list[tuple[WindowKey, Micros]]:
         """Of those that nobody here listens for, another server may know more."""
