@@ -16,8 +16,8 @@ from triggers.windows import WindowKey
 
 MOST_MEMBERS: Final = 10_000
 """Of a window that is shown: the newest."""
-STRIDE: Final = 5_000
-"""Windows that one look passes over at most: about ten milliseconds."""
+STRIDE: Final = 2_000
+"""Windows that one look passes over at most: a few milliseconds."""
 
 
 async def window(session: AsyncSession, key: WindowKey) -> WindowState:
