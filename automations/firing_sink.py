@@ -23,7 +23,8 @@ from automations.turn import Counts, Turn
 from base.time import to_rfc3339
 from events.event import Event, Stored
 from events.tx import Tx
-from triggers.sink import Due, Fired, Outcome, Resolved, Trouble
+from triggers.erring import is_error
+from triggers.sink import ANSWERED, Due, Fired, Outcome, Resolved, Trouble
 from triggers.windows import Windows
 
 
@@ -168,9 +169,13 @@ class FiringRecorder:
     def _note(self, here: Round, trouble: Trouble) -> None:
         """Count it; tell of it at most once a minute for each rule."""
         now, name = here.turn.tx.now, trouble.automation
-        here.turn.errors[name] += 1
         tally = here.tally(name)
+        if trouble.code == ANSWERED:
+            tally.in_a_row, tally.answered = 0, True
+            return
+        here.turn.errors[name] += 1
         tally.errors += 1
+        tally.in_a_row += is_error(trouble)
         told = {
             "at": to_rfc3339(now),
             "code": trouble.code,

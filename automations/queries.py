@@ -28,7 +28,8 @@ class Automation:
     """A rule and how it fares.
 
     `status` is invalid only where there never was a good definition; `problems` are those of
-    the newest content, and the definition shown is the one at work.
+    the newest content, and the definition shown is the one at work. `errors_in_a_row` are those
+    since the rule last had an answer: its last so many events all had none.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Automation:
     firings: int
     last_fired: Micros | None
     errors: int
+    errors_in_a_row: int
     last_error: Mapping[str, Any] | None
 
     @classmethod
@@ -66,6 +68,7 @@ class Automation:
             firings=row.firings,
             last_fired=row.last_fired,
             errors=row.errors,
+            errors_in_a_row=row.in_a_row,
             last_error=_json(row.last_error),
         )
 

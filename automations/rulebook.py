@@ -66,16 +66,18 @@ class Rulebook:
 
     async def load(self) -> None:
         """Take over all rules from the database: before the journal runs, or after a doubt."""
-        statement: Any = select(
+        columns: Any = (
             AutomationRow.name,
             AutomationRow.definition,
             AutomationRow.revision,
             AutomationRow.paused,
-        ).where(col(AutomationRow.definition).is_not(None))
+            AutomationRow.in_a_row,
+        )
+        statement: Any = select(*columns).where(col(AutomationRow.definition).is_not(None))
         async with self._database.reader() as session:
             rows = (await session.exec(statement)).all()
         changes: dict[str, Live | None] = {live.rule.name: None for live in self._rules}
-        for name, definition, revision, paused in rows:
+        for name, definition, revision, paused, _ in rows:
             try:
                 rule = Rule.parse(orjson.loads(definition), limits=self._limits)
                 changes[name] = Live(rule, revision, bool(paused))
@@ -83,6 +85,7 @@ class Rulebook:
                 # Another version took it for a rule; it is back when it is applied again.
                 log.warning("stored_rule_invalid", automation=name, reason=str(error))
         self._rules.switch(changes)
+        self._rules.suspect(row[0] for row in rows if row[-1])
 
     async def apply(self, proposal: Proposal, *, instance: str = "", digest: str = "") -> Outcome:
         """Make the rules what the proposal says, in one transaction.

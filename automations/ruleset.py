@@ -8,7 +8,7 @@ So every transaction sees the rules of all transactions before it, and one whole
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from automations.rule import BREAKER, MAX_DEPTH, Rule
@@ -90,6 +90,11 @@ class Ruleset:
                 come += self._listeners[name]
         if self._evaluator is not None and (gone or come):
             self._evaluator.change(gone, come)
+
+    def suspect(self, automations: Iterable[str]) -> None:
+        """These erred when they were last asked."""
+        if self._evaluator is not None:
+            self._evaluator.suspect(automations)
 
     def stage(self, event: str, turnover: Turnover) -> None:
         """Switch when the event of this id is committed."""

@@ -22,11 +22,13 @@ _TALLY = {
     "sqlite": (
         "(SELECT json_extract(value, '$.name') AS name, json_extract(value, '$.firings') AS firings,"
         " json_extract(value, '$.errors') AS errors,"
+        " json_extract(value, '$.in_a_row') AS in_a_row, json_extract(value, '$.kept') AS kept,"
         " json_extract(value, '$.last_error') AS last_error FROM json_each($1))"
     ),
     "postgresql": (
         "(SELECT * FROM json_to_recordset(CAST(CAST($1 AS text) AS json))"
-        " AS r(name text, firings bigint, errors bigint, last_error text))"
+        " AS r(name text, firings bigint, errors bigint,"
+        " in_a_row bigint, kept bigint, last_error text))"
     ),
 }
 
@@ -67,6 +69,10 @@ class Tally:
 
     firings: int = 0
     errors: int = 0
+    in_a_row: int = 0
+    """Errors since it last answered."""
+    answered: bool = False
+    """Whether it did, in this round."""
     last_error: str | None = None
 
 
@@ -80,7 +86,14 @@ async def tally(tx: Tx, tallies: dict[str, Tally]) -> None:
     if not tallies:
         return
     given = [
-        {"name": name, "firings": t.firings, "errors": t.errors, "last_error": t.last_error}
+        {
+            "name": name,
+            "firings": t.firings,
+            "errors": t.errors,
+            "in_a_row": t.in_a_row,
+            "kept": int(not t.answered),
+            "last_error": t.last_error,
+        }
         for name, t in tallies.items()
     ]
     await tx.execute(
@@ -88,6 +101,7 @@ async def tally(tx: Tx, tallies: dict[str, Tally]) -> None:
         " last_fired = CASE WHEN t.firings > 0 THEN CAST($2 AS BIGINT)"
         " ELSE automation.last_fired END,"
         " errors = automation.errors + t.errors,"
+        " in_a_row = automation.in_a_row * t.kept + t.in_a_row,"
         " last_error = coalesce(t.last_error, automation.last_error)"
         f" FROM {_TALLY[tx.dialect]} AS t WHERE automation.name = t.name",
         orjson.dumps(given).decode(),
@@ -153,7 +167,7 @@ async def change(
     await tx.execute(
         "UPDATE automation SET revision = $2, origin = $3, file = $4, line = $5,"
         " definition = $6, digest = $7, trigger_digest = $8, enabled = $9, shadow = $10,"
-        " updated = $11, problems = NULL WHERE name = $1",
+        " updated = $11, problems = NULL, in_a_row = 0 WHERE name = $1",
         rule.name,
         revision,
         origin,

@@ -44,6 +44,8 @@ class AutomationRow(SQLModel, table=True):
     firings: int = Field(default=0, sa_column=big())
     last_fired: int | None = Field(default=None, sa_column=big(nullable=True))
     errors: int = Field(default=0, sa_column=big())
+    in_a_row: int = Field(default=0, sa_column=big())
+    """Errors since the rule last had an answer, or was changed: see `triggers.erring`."""
     last_error: str | None = None
     """JSON: at, code, message, event, trigger."""
 

@@ -95,6 +95,7 @@ _AUTOMATION: Final = _object(
     firings=COUNT,
     last_fired=WHEN,
     errors=COUNT,
+    errors_in_a_row={**COUNT, "description": "its last events all were errors, so many of them"},
     last_error=NAME,
     last_error_at=WHEN,
     problem={**MAP, "description": "what is wrong with the newest content; absent if nothing is"},

@@ -23,6 +23,7 @@ from events.evaluation import Matched
 from events.event import Event
 from events.tx import Tx
 from triggers.deciding import Batch
+from triggers.erring import Erring
 from triggers.index import Index
 from triggers.key import Missing
 from triggers.listener import Ear, Hit, Listener, Node, Rung
@@ -55,7 +56,12 @@ class TriggerEvaluator:
         self._index: Index[Ear] = Index()
         self._ears: dict[Listener, tuple[Ear, ...]] = {}
         self._listeners: dict[tuple[str, int], Listener] = {}
+        self._erring = Erring()
         self.epoch = 0
+
+    def suspect(self, automations: Iterable[str]) -> None:
+        """These rules erred when they were last asked."""
+        self._erring.names |= set(automations)
 
     def change(self, gone: Iterable[Listener], come: Iterable[Listener]) -> None:
         """Let these listen no more, and those from now on: one step, seen whole or not at all."""
@@ -76,6 +82,8 @@ class TriggerEvaluator:
         hits: list[Hit | Rung] = [hit for ear in found if (hit := _hit(ear, event)) is not None]
         if event.type == DUE and (rung := self._rung(event)) is not None:
             hits.append(rung)
+        if self._erring.names:
+            hits += self._erring.answers(found, hits)
         return Matched(event, hits, self.epoch)
 
     @property
@@ -118,9 +126,16 @@ class TriggerEvaluator:
         else:
             batch.run({})
             fired, troubles = batch.outcome()
+        if troubles or self._erring.names:
+            troubles = self._erring.noted(matched, troubles, self._asked, tx.now)
         if not fired and not troubles:
             return []
-        return await self._sink.fire(tx, fired, troubles)
+        derived = await self._sink.fire(tx, fired, troubles)
+        self._erring.settle(troubles)
+        return derived
+
+    def _asked(self, event: Event) -> list[Ear]:
+        return self._index.match(event.root())
 
     def _rung(self, event: Event) -> Rung | None:
         timer = read_timer(event)

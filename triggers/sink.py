@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import orjson
 
@@ -118,9 +118,16 @@ Outcome = Fired | Resolved | Due
 """What a trigger said, or a timer."""
 
 
+ANSWERED: Final = "answered"
+"""The code of what is no trouble, but the end of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """A condition that could not be decided for an event, which counts as not met."""
+    """A condition that could not be decided for an event, which counts as not met.
+
+    With the code `ANSWERED` it could: after troubles, which is when that is told.
+    """
 
     automation: str
     trigger: int

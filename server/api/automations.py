@@ -212,6 +212,7 @@ def _shown(one: Automation) -> dict[str, Any]:
         "firings": one.firings,
         "last_fired": _time(one.last_fired),
         "errors": one.errors,
+        "errors_in_a_row": one.errors_in_a_row,
         "last_error": one.last_error["message"] if one.last_error else None,
         "last_error_at": one.last_error["at"] if one.last_error else None,
     }

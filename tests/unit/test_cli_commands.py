@@ -259,6 +259,31 @@ def test_automations_show_what_is_wrong_with_them(api: Api, run: Run) -> None:
     api.answers["GET /api/automations"] = page(broken)
     _, out, _ = run("automations", "ls")
     assert "automations/review.yaml:4:1: unknown field `tigger`" in out
+    assert "at work" not in out
+
+
+def test_a_table_of_automations_says_which_fail_and_which_are_not_what_their_file_says(
+    api: Api, run: Run
+) -> None:
+    fails = {"name": "fails", "status": "active", "errors": 40, "errors_in_a_row": 37}
+    fails["last_error"] = "event.data has no field `total`"
+    erred = {**fails, "name": "erred", "errors_in_a_row": 1}
+    problem = {"message": "unknown field `tigger`", "place": "automations/old.yaml:4:1"}
+    old = {"name": "old", "status": "active", "revision": 3, "errors": 2, "problem": problem}
+    both = {**old, "name": "both", "status": "paused", "errors_in_a_row": 3}
+    api.answers["GET /api/automations"] = page(fails, erred, old, both)
+    lines = run("automations", "ls")[1].splitlines()
+    assert [line.partition("  ")[2].strip().partition("  ")[0] for line in lines[1:5]] == [
+        "active, failing",
+        "active",
+        "active, older version",
+        "paused, failing, older version",
+    ]
+    assert lines[5:8] == [
+        "failing fails: an error on each of its last 37 events: event.data has no field `total`",
+        "failing erred: an error on its last event: event.data has no field `total`",
+        "invalid automations/old.yaml:4:1: unknown field `tigger`; revision 3 is at work",
+    ]
 
 
 @pytest.mark.parametrize("noun", ["automations", "flows"])

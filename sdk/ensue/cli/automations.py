@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import click
+from rich.text import Text
 
 from ensue.cli import windows
 from ensue.cli.client import CommandError, segment
@@ -13,6 +14,9 @@ from ensue.cli.options import Session, client_command
 from ensue.cli.output import Output, state, styled
 from ensue.cli.paging import read_all
 from ensue.cli.words import relative
+
+_FAILING: Final = 3
+"""Errors in a row from which a rule is said to fail."""
 
 
 @click.group("automations")
@@ -32,7 +36,7 @@ def ls(session: Session) -> None:
         (
             (
                 item["name"],
-                state(_status(item)),
+                _status(item),
                 str(item.get("firings", 0)),
                 relative(item.get("last_fired"), output.now),
                 str(item.get("errors") or ""),
@@ -65,7 +69,7 @@ def show(session: Session, name: str) -> None:
         [
             ("name", found["name"]),
             ("description", found.get("description")),
-            ("status", state(_status(found))),
+            ("status", _status(found)),
             ("from", _place(found)),
             ("revision", str(found.get("revision", ""))),
             ("firings", str(found.get("firings", 0))),
@@ -131,8 +135,17 @@ def _steer(session: Session, name: str, verb: str, now: str) -> None:
         session.output.say(name, state(now))
 
 
-def _status(item: dict[str, Any]) -> str:
-    return "shadow" if item.get("shadow") and item["status"] == "active" else str(item["status"])
+def _status(item: dict[str, Any]) -> Text:
+    """`active`, and what is to be known besides: that it fails, or is not what its file says."""
+    shadow = item.get("shadow") and item["status"] == "active"
+    told = state("shadow" if shadow else item["status"])
+    if item["status"] == "invalid":
+        return told
+    if item.get("errors_in_a_row", 0) >= _FAILING:
+        told.append_text(styled(", failing", "red"))
+    if item.get("problem"):
+        told.append_text(styled(", older version", "yellow"))
+    return told
 
 
 def _place(item: dict[str, Any]) -> str:
@@ -143,10 +156,17 @@ def _place(item: dict[str, Any]) -> str:
 
 
 def _problem(output: Output, item: dict[str, Any]) -> None:
+    """What is wrong with its file, and with what it was asked last."""
     problem = item.get("problem")
     if problem:
         where = problem.get("place") or item["name"]
-        output.say(styled("invalid", "red"), f"{where}: {problem['message']}")
+        goes_on = "" if item["status"] == "invalid" else f"; revision {item['revision']} is at work"
+        output.say(styled("invalid", "red"), f"{where}: {problem['message']}{goes_on}")
+    in_a_row = item.get("errors_in_a_row", 0)
+    if in_a_row:
+        which = "its last event" if in_a_row == 1 else f"each of its last {in_a_row:,} events"
+        error = f"an error on {which}: {item.get('last_error')}"
+        output.say(styled("failing", "red"), f"{item['name']}: {error}")
 
 
 for _command in (ls, show, windows.command, pause, resume, fire):
