@@ -15,7 +15,7 @@ from zlib import crc32
 import asyncpg
 
 from base.time import Micros
-from events.tx import Dialect, InsertSpec, ListOf
+from events.tx import DeleteSpec, Dialect, InsertSpec, ListOf
 from events.writer import Fault
 
 _LOCK_CLASS = 3678
@@ -41,6 +41,12 @@ class PostgresTx:
         return [tuple(row) for row in await self._connection.fetch(sql, *args)]
 
     async def insert(self, spec: InsertSpec, rows: Sequence[tuple[Any, ...]]) -> int:
+        if not rows:
+            return 0
+        columns = map(list, zip(*rows, strict=True))
+        return _count(await self._connection.execute(spec.postgres, *columns))
+
+    async def delete(self, spec: DeleteSpec, rows: Sequence[tuple[Any, ...]]) -> int:
         if not rows:
             return 0
         columns = map(list, zip(*rows, strict=True))

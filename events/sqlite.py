@@ -18,7 +18,7 @@ import orjson
 
 from base.time import Micros
 from events.disk_thread import DiskThread
-from events.tx import Dialect, InsertSpec, ListOf
+from events.tx import DeleteSpec, Dialect, InsertSpec, ListOf
 from events.writer import Fault
 
 _PRAGMAS = (
@@ -60,6 +60,9 @@ class SqliteTx:
     async def insert(self, spec: InsertSpec, rows: Sequence[tuple[Any, ...]]) -> int:
         if len(rows) == 1:
             return self._connection.execute(spec.sqlite, rows[0]).rowcount
+        return self._connection.executemany(spec.sqlite, rows).rowcount if rows else 0
+
+    async def delete(self, spec: DeleteSpec, rows: Sequence[tuple[Any, ...]]) -> int:
         return self._connection.executemany(spec.sqlite, rows).rowcount if rows else 0
 
     def any(self, n: int, of: ListOf) -> str:  # noqa: ARG002 - PostgreSQL needs the type

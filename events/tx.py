@@ -41,6 +41,10 @@ class Tx(Protocol):
         """Insert many rows in one go, in the order given; how many went in."""
         ...
 
+    async def delete(self, spec: DeleteSpec, rows: Sequence[tuple[Any, ...]]) -> int:
+        """Delete the rows that have these values; how many were there."""
+        ...
+
     def any(self, n: int, of: ListOf) -> str:
         """`= any of the list passed as $n`: use as `WHERE id {tx.any(1, 'text')}`."""
         ...
@@ -66,9 +70,7 @@ class InsertSpec:
         tail = self._tail()
         head = f'INSERT INTO "{self._table.name}" ({names})'
         marks = ", ".join(["?"] * count)
-        arrays = ", ".join(
-            f"${n}::{self._postgres_type(name)}[]" for n, name in enumerate(self.columns, 1)
-        )
+        arrays = _arrays(self._table, self.columns)
         object.__setattr__(self, "sqlite", f"{head} VALUES ({marks}){tail}")
         object.__setattr__(self, "postgres", f"{head} SELECT * FROM unnest({arrays}){tail}")
 
@@ -78,7 +80,7 @@ class InsertSpec:
 
     @property
     def _table(self) -> Any:
-        return self.model.__table__  # type: ignore[attr-defined]  # SQLModel adds it to tables
+        return _table(self.model)
 
     def _tail(self) -> str:
         if self.conflict == "error":
@@ -89,14 +91,50 @@ class InsertSpec:
         sets = [f"{name} = excluded.{name}" for name in self.columns if name not in key]
         return f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET {', '.join(sets)}"
 
-    def _postgres_type(self, column: str) -> str:
-        kind = self._table.columns[column].type
-        if isinstance(kind, BigInteger):
-            return "bigint"
-        if isinstance(kind, Boolean):
-            return "boolean"
-        if isinstance(kind, Integer):
-            return "integer"
-        if isinstance(kind, LargeBinary):
-            return "bytea"
-        return "text"
+
+@dataclass(frozen=True)
+class DeleteSpec:
+    """By which columns rows of one table are deleted in bulk; made once, like `InsertSpec`.
+
+    An index should begin with them: SQLite takes one row after another, which is how it finds
+    each by all columns. Told all at once, it would look through what agrees in the first.
+    """
+
+    model: type[SQLModel]
+    columns: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        table = _table(self.model)
+        same = " AND ".join(f"{name} = ?" for name in self.columns)
+        joined = " AND ".join(f"t.{name} = g.{name}" for name in self.columns)
+        given = f"unnest({_arrays(table, self.columns)}) AS g ({', '.join(self.columns)})"
+        object.__setattr__(self, "sqlite", f'DELETE FROM "{table.name}" WHERE {same}')
+        object.__setattr__(
+            self, "postgres", f'DELETE FROM "{table.name}" AS t USING {given} WHERE {joined}'
+        )
+
+    # set in __post_init__: the statement for each dialect
+    sqlite: str = ""
+    postgres: str = ""
+
+
+def _table(model: type[SQLModel]) -> Any:
+    return model.__table__  # type: ignore[attr-defined]  # SQLModel adds it to tables
+
+
+def _arrays(table: Any, columns: Sequence[str]) -> str:
+    """The columns as parameters of PostgreSQL's `unnest`."""
+    kinds = [_postgres_type(table.columns[name].type) for name in columns]
+    return ", ".join(f"${n}::{kind}[]" for n, kind in enumerate(kinds, 1))
+
+
+def _postgres_type(kind: Any) -> str:
+    if isinstance(kind, BigInteger):
+        return "bigint"
+    if isinstance(kind, Boolean):
+        return "boolean"
+    if isinstance(kind, Integer):
+        return "integer"
+    if isinstance(kind, LargeBinary):
+        return "bytea"
+    return "text"

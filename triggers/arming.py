@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from events.tx import Tx
 from triggers.listener import Node, Trigger
-from triggers.rows import SET
+from triggers.rows import SET_TIMERS
 from triggers.window import WindowState
 from triggers.windows import APART, NEW, Window, WindowKey, WindowRows, Windows
 
@@ -43,7 +43,7 @@ async def _arm(tx: Tx, rows: WindowRows, place: WindowKey, node: Node | None) ->
             timers.append((*key, state.due))
             rows.expect(state.due)
     await rows.save(changed)
-    await tx.insert(SET, timers)
+    await tx.insert(SET_TIMERS, timers)
 
 
 async def _apart(tx: Tx, automation: str) -> list[WindowKey]:

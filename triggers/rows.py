@@ -1,4 +1,4 @@
-"""Statements on many rows at once, told which by one JSON list of lists: the same on both databases."""
+"""The rows of windows, members and timers: how many of them are written, deleted and asked for at once."""
 
 from __future__ import annotations
 
@@ -8,21 +8,25 @@ from typing import Any, Final
 import orjson
 
 from base.time import SECOND, Micros
-from events.tx import InsertSpec, Tx
+from events.tx import DeleteSpec, InsertSpec, Tx
 from triggers.tables import MemberRow, TimerRow, WindowRow
 
-ADDED: Final = InsertSpec(MemberRow)
-WRITTEN: Final = InsertSpec(WindowRow, conflict="update")
-SET: Final = InsertSpec(TimerRow, conflict="update")
-
 DAY: Final[Micros] = 86_400 * SECOND
+
 Columns = Mapping[str, str]
 KEY: Final[Columns] = {
     "automation": "text", "trigger": "integer", "path": "text", "key": "text",
 }  # fmt: skip
 NUMBERED: Final[Columns] = {**KEY, "number": "integer"}
-MEMBER: Final[Columns] = {**KEY, "time": "bigint", "position": "bigint", "part": "integer"}
-TIMER: Final[Columns] = {**KEY, "due": "bigint"}
+
+WRITE_WINDOWS: Final = InsertSpec(WindowRow, conflict="update")
+DROP_WINDOWS: Final = DeleteSpec(WindowRow, tuple(KEY))
+ADD_MEMBERS: Final = InsertSpec(MemberRow)
+DROP_MEMBERS: Final = DeleteSpec(MemberRow, (*KEY, "time", "position", "part"))
+DROP_ALL_MEMBERS: Final = DeleteSpec(MemberRow, tuple(KEY))
+SET_TIMERS: Final = InsertSpec(TimerRow, conflict="update")
+STOP_TIMERS: Final = DeleteSpec(TimerRow, tuple(KEY))
+TAKE_TIMERS: Final = DeleteSpec(TimerRow, (*KEY, "due"))
 
 
 def given(tx: Tx, columns: Columns) -> str:
@@ -44,13 +48,6 @@ def join(tx: Tx) -> str:
 
 def same(table: str, columns: Columns = KEY) -> str:
     return " AND ".join(f"{table}.{name} = g.{name}" for name in columns)
-
-
-async def delete(tx: Tx, table: str, columns: Columns, rows: Sequence[tuple[Any, ...]]) -> None:
-    if rows:
-        names = ", ".join(columns)
-        which = f"({names}) IN (SELECT {names} FROM {given(tx, columns)})"
-        await tx.execute(f"DELETE FROM {table} WHERE {which}", as_json(rows))
 
 
 def as_json(rows: Sequence[tuple[Any, ...]]) -> str:

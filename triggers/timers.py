@@ -35,7 +35,7 @@ from events.journal import Journal
 from events.tx import Tx
 from triggers.clock_trigger import ClockTrigger
 from triggers.evaluator import TriggerEvaluator
-from triggers.rows import TIMER, delete
+from triggers.rows import TAKE_TIMERS
 from triggers.setback import put_right
 from triggers.tables import TimerRow
 from triggers.timer import timer_event
@@ -155,7 +155,7 @@ class Timers(Service):
         """Take the timers that ring now, the earliest first."""
         self._look()
         due = await self._due(tx)
-        await delete(tx, "timer", TIMER, [(*key, at) for key, at in due])
+        await tx.delete(TAKE_TIMERS, [(*key, at) for key, at in due])
         return [self._event(key, at, tx.now) for key, at in due]
 
     def _event(self, key: WindowKey, due: Micros, now: Micros) -> Event:

@@ -22,15 +22,16 @@ from events import log
 from events.event import Stored
 from events.tx import Tx
 from triggers.rows import (
-    ADDED,
+    ADD_MEMBERS,
     DAY,
-    KEY,
-    MEMBER,
+    DROP_ALL_MEMBERS,
+    DROP_MEMBERS,
+    DROP_WINDOWS,
     NUMBERED,
-    SET,
-    WRITTEN,
+    SET_TIMERS,
+    STOP_TIMERS,
+    WRITE_WINDOWS,
     as_json,
-    delete,
     given,
     join,
     same,
@@ -72,6 +73,7 @@ class Window:
 
 
 NEW: Final = Window()
+_Row = tuple[Any, ...]
 Changed = Mapping[WindowKey, tuple[Window, Window]]
 """By key, what a window was and what it is."""
 
@@ -173,6 +175,51 @@ class Windows:
                 self._pop(key)
 
 
+@dataclass(slots=True)
+class _Writes:
+    """The rows by which windows that were one thing become another."""
+
+    today: Micros
+    windows: list[_Row] = field(default_factory=list)
+    gone: list[_Row] = field(default_factory=list)
+    come: list[_Row] = field(default_factory=list)
+    left: list[_Row] = field(default_factory=list)
+    emptied: list[_Row] = field(default_factory=list)
+    timers: list[_Row] = field(default_factory=list)
+    stopped: list[_Row] = field(default_factory=list)
+
+    def take(self, key: WindowKey, before: Window, after: Window) -> Window:
+        """What it becomes when this is written."""
+        state = after.state
+        added, removed, row, timer = difference(before.state, state)
+        if added:
+            self.come += [(*key, m.time, m.position, m.part, m.content()) for m in added]
+        if removed and not state.members:
+            self.emptied.append(key)
+        elif removed:
+            self.left += [(*key, m.time, m.position, m.part) for m in removed]
+        if timer is not None and timer.due is not None:
+            self.timers.append((*key, timer.due))
+        elif timer is not None:
+            self.stopped.append(key)
+        if after.is_new:
+            self.gone.append(key)
+            return NEW
+        if not row and before.written == self.today and before.firing == after.firing:
+            return after
+        self.windows.append((*key, state.newest, state.content(), after.firing, self.today))
+        return Window(state, after.firing, self.today)
+
+    async def write(self, tx: Tx) -> None:
+        await tx.delete(DROP_ALL_MEMBERS, self.emptied)
+        await tx.delete(DROP_MEMBERS, self.left)
+        await tx.insert(ADD_MEMBERS, self.come)
+        await tx.delete(DROP_WINDOWS, self.gone)
+        await tx.insert(WRITE_WINDOWS, self.windows)
+        await tx.delete(STOP_TIMERS, self.stopped)
+        await tx.insert(SET_TIMERS, self.timers)
+
+
 class WindowRows:
     """The windows, as one transaction sees and changes them."""
 
@@ -199,33 +246,12 @@ class WindowRows:
 
     async def save(self, changed: Changed) -> None:
         """Write what these have become."""
-        rows, gone, timers, stopped = [], [], [], []
-        come: list[tuple[Any, ...]] = []
-        left: list[tuple[Any, ...]] = []
-        today = self._tx.now // DAY * DAY
+        writes = _Writes(self._tx.now // DAY * DAY)
         for key, (before, after) in changed.items():
-            added, removed, row, timer = difference(before.state, after.state)
-            come += [(*key, m.time, m.position, m.part, m.content()) for m in added]
-            left += [(*key, m.time, m.position, m.part) for m in removed]
-            kept = after
-            if after.is_new:
-                gone.append(key)
-            elif row or before.written != today or before.firing != after.firing:
-                state = after.state
-                rows.append((*key, state.newest, state.content(), after.firing, today))
-                kept = Window(state, after.firing, today)
-            if timer is not None and timer.due is not None:
-                timers.append((*key, timer.due))
-                self._turn.expect(timer.due)
-            elif timer is not None:
-                stopped.append(key)
-            self._turn.changed[key] = kept
-        await delete(self._tx, "member", MEMBER, left)
-        await self._tx.insert(ADDED, come)
-        await delete(self._tx, '"window"', KEY, gone)
-        await self._tx.insert(WRITTEN, rows)
-        await delete(self._tx, "timer", KEY, stopped)
-        await self._tx.insert(SET, timers)
+            self._turn.changed[key] = writes.take(key, before, after)
+        if writes.timers:
+            self._turn.expect(min(row[-1] for row in writes.timers))
+        await writes.write(self._tx)
 
     async def events(self, positions: Collection[int]) -> Sequence[Stored]:
         """The events at these places of the log, as far as they are still there."""

@@ -1,0 +1,51 @@
+"""What a transaction writes in bulk means the same on both databases."""
+
+from __future__ import annotations
+
+from events.change import Change
+from events.tx import DeleteSpec, InsertSpec
+from triggers.tables import TimerRow
+
+SET = InsertSpec(TimerRow, conflict="update")
+DROP = DeleteSpec(TimerRow, ("automation", "trigger", "path", "key", "due"))
+DROP_KEYS = DeleteSpec(TimerRow, ("automation", "trigger", "path", "key"))
+
+
+def row(key, due):
+    return ("a", 0, "", key, due)
+
+
+async def within(journal, work):
+    """What the work returns, done in a transaction of its own."""
+    found = []
+
+    async def operation(tx):
+        found.append(await work(tx))
+        return ()
+
+    await journal.submit(Change(operation=operation))
+    return found[-1]
+
+
+async def rows(tx):
+    return await tx.fetch("SELECT key, due FROM timer ORDER BY key")
+
+
+async def test_a_row_that_is_there_already_becomes_the_new_one(journal):
+    async def work(tx):
+        await tx.insert(SET, [row("x", 1), row("y", 2)])
+        await tx.insert(SET, [row("x", 3), row("z", 4)])
+        return await rows(tx)
+
+    assert await within(journal, work) == [("x", 3), ("y", 2), ("z", 4)]
+
+
+async def test_rows_are_deleted_by_all_that_is_given_of_them(journal):
+    async def work(tx):
+        await tx.insert(SET, [row("x", 1), row("y", 2), row("z", 3)])
+        one = await tx.delete(DROP, [row("x", 1), row("y", 9)])
+        left = await rows(tx)
+        two = await tx.delete(DROP_KEYS, [row("y", 0)[:4], row("z", 0)[:4], row("q", 0)[:4]])
+        return one, left, two, await rows(tx), await tx.delete(DROP_KEYS, [])
+
+    assert await within(journal, work) == (1, [("y", 2), ("z", 3)], 2, [], 0)
