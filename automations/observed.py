@@ -6,16 +6,22 @@ map with very many names, which are data and not fields, anything may be.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from automations.backtest import sliced
 from base.database import Database
 from events import sample
+from triggers.glob import OWN, Glob
+from triggers.selector import Selector
 
 SAMPLE: Final = 1_000
 """Events of each type that are looked at, unless it is said otherwise."""
+MOST_EACH: Final = 10_000
+"""Of each type, at most."""
+MOST_GLOBS: Final = 500
 MOST_SAMPLED: Final = 100_000
 """Events of all types together; of many types fewer each are looked at."""
 
@@ -117,10 +123,10 @@ class Observed:
 
 
 async def observe(
-    database: Database, wants: Callable[[str], bool], most: int = SAMPLE, *, origin: str = ""
+    database: Database, globs: Sequence[Glob], most: int = SAMPLE, *, origin: str = ""
 ) -> Observed:
-    """Look at the newest `most` events of each type that is wanted, in slices of a few ms."""
-    wanted = [name for name in await sample.types(database) if wants(name)]
+    """Look at the newest `most` events of each type that a glob reaches, in slices of a few ms."""
+    wanted = await asyncio.to_thread(_reached, await sample.types(database), globs)
     looked_at = wanted[:MOST_SAMPLED]
     each = min(most, MOST_SAMPLED // len(looked_at)) if looked_at else 0
     found = {}
@@ -128,6 +134,25 @@ async def observe(
         found[name] = await _seen(database, name, each)
     left_out = frozenset(name for name in wanted if name not in found)
     return Observed(origin, found, left_out)
+
+
+def _reached(types: Sequence[str], globs: Sequence[Glob]) -> list[str]:
+    exact = {glob.text for glob in globs if glob.shape.exact is not None}
+    wild = [(glob.test(), glob.reaches_own) for glob in globs if glob.shape.exact is None]
+
+    def is_reached(name: str) -> bool:
+        own = name.startswith(OWN)
+        return name in exact or any(
+            test(name) for test, reaches_own in wild if reaches_own or not own
+        )
+
+    return [name for name in types if is_reached(name)]
+
+
+def wanted(ears: Iterable[Selector]) -> list[Glob]:
+    """The globs by which these listen; where there are very many, two that reach all types."""
+    globs = list(dict.fromkeys(glob for ear in ears for glob in ear.types))
+    return globs if len(globs) <= MOST_GLOBS else [Glob("*"), Glob(f"{OWN}*")]
 
 
 async def _seen(database: Database, name: str, most: int) -> Seen:

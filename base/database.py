@@ -92,6 +92,13 @@ class Database:
             raise
         return versions
 
+    def look(self) -> None:
+        """Open for reading alone, also beside a server: it takes no lock and changes nothing.
+
+        The tables must be of this program's version.
+        """
+        self._engine = _read_engine(self.address, alone=True)
+
     async def close(self) -> None:
         if self._engine:
             await self._engine.dispose()
@@ -183,8 +190,11 @@ def refuse_network_filesystem(folder: Path) -> None:
         )
 
 
-def _read_engine(address: Address) -> AsyncEngine:
-    engine = create_async_engine(_sqlalchemy_url(address), pool_size=4, max_overflow=4)
+def _read_engine(address: Address, *, alone: bool = False) -> AsyncEngine:
+    url = _sqlalchemy_url(address)
+    if address.path and alone:
+        url = f"sqlite+aiosqlite:///{address.path.as_uri()}?mode=ro&uri=true"
+    engine = create_async_engine(url, pool_size=4, max_overflow=4)
     if address.path:
 
         @event.listens_for(engine.sync_engine, "connect")

@@ -54,6 +54,7 @@ from server.api.backtest import BacktestApi
 from server.api.dead import DeadApi
 from server.api.events import EventsApi
 from server.api.explain import ExplainApi
+from server.api.fields import FieldsApi
 from server.api.flows import FlowsApi
 from server.api.health import Check, HealthApi
 from server.api.hooks import HooksApi
@@ -328,6 +329,7 @@ def _laboratory(floors: Floors, lookup: Lookup) -> Iterator[Route]:
     yield from WindowsApi(database, rules, page=floors.settings.limits.page).routes()
     yield from BacktestApi(database, rules, laboratory, variables=variables).routes()
     yield from PlanApi(database, rules, floors.rulebook, laboratory, variables=variables).routes()
+    yield from FieldsApi(database, laboratory).routes()
 
 
 def _checks(floors: Floors) -> dict[str, Check]:

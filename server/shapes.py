@@ -367,6 +367,23 @@ SHAPES: Final[Mapping[str, Schema]] = {
         changes={"type": "array", "items": _CHANGE},
         problems={"type": "array", "items": MAP},
     ),
+    "Fields": _object(
+        "types left_out",
+        types={
+            "type": "array",
+            "items": _object(
+                "type events root",
+                type=TEXT,
+                events={**COUNT, "description": "how many were looked at"},
+                root={
+                    **MAP,
+                    "description": "what they were like, from their root: `fields` by their "
+                    "names, `items` of a list, `open` where there is more than is told",
+                },
+            ),
+        },
+        left_out={**TEXTS, "description": "types that are stored and were not looked at"},
+    ),
     "Applied": _object(
         "created updated deleted unchanged",
         created=TEXTS,
