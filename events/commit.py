@@ -28,6 +28,8 @@ MAX_TURN: Final = 1_000
 _NOBODY: Final = -1
 """The index of the change that pending events go back to: its caller was answered long ago."""
 
+Head = tuple[int, bool]
+"""The last position given out, and whether events are pending."""
 Charged = tuple[int, Matched]
 """An event, and the index of the change that it goes back to."""
 
@@ -52,7 +54,7 @@ class Commit:
         self._tx = tx
         self._seen = seen
         self._evaluator = evaluator
-        self._position = 0
+        self._position = self._last = 0
         self._roots: dict[str, int] = {}
         self._derived: dict[int, int] = {}
         self.backlog = False
@@ -60,9 +62,18 @@ class Commit:
         self.stored: list[Stored] = []
         """All events appended, in order."""
 
-    async def write(self, batch: Sequence[Submission]) -> None:
-        """Everything up to the commit itself; the receipts of the batch are filled."""
-        self._position, self.backlog = await log.head(self._tx)
+    @property
+    def head(self) -> Head:
+        """The end of the log once this is committed."""
+        return self._last, self.backlog
+
+    async def write(self, batch: Sequence[Submission], head: Head | None = None) -> None:
+        """Everything up to the commit itself; the receipts of the batch are filled.
+
+        `head` is the end of the log where it is known; otherwise it is read.
+        """
+        self._position, self.backlog = head or await log.head(self._tx)
+        self._last = self._position
         if self.backlog:
             await self._evaluate_pending()
         charged: list[Charged] = []
@@ -95,6 +106,7 @@ class Commit:
             if earlier is None:
                 matched.position = first + n
                 fresh.append((index, matched))
+                self._last = first + n
         self._position += len(charged)
         self.stored += [Stored(m.position, m.event) for _, m in fresh]
         await log.append(self._tx, [(m.position, m.event) for _, m in fresh])

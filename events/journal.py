@@ -36,7 +36,7 @@ from base.errors import UnavailableError
 from base.failpoint import failpoint
 from base.time import Micros, now
 from events.change import Change, Lane, Receipt
-from events.commit import Commit, Submission
+from events.commit import Commit, Head, Submission
 from events.evaluation import Evaluator, Matched
 from events.event import Stored
 from events.seen import Seen
@@ -89,6 +89,8 @@ class Journal:
         self._wake = asyncio.Event()
         self._waiting_bytes = 0
         self._backlog = True
+        self._head: Head | None = None
+        """The end of the log; known where nobody else writes, from one commit to the next."""
         self._closing = False
         self._sweeper: asyncio.TimerHandle | None = None
         self._subscribers: list[Callable[[Sequence[Stored]], None]] = []
@@ -315,11 +317,12 @@ class Journal:
     async def _transaction(self, batch: Sequence[_Waiting]) -> Commit:
         """One attempt; whatever it raises, nothing of it was committed unless that is unknown."""
         token = _inside.set(True)
+        head, self._head = self._head, None
         committed: bool | None = False
         try:
             tx = await self._writer.begin(self._clock())
             commit = Commit(tx, self._seen, self._evaluator)
-            await commit.write(batch)
+            await commit.write(batch, head)
             failpoint("before_commit")
             committed = None  # from here on until it is known
             await self._writer.commit()
@@ -329,4 +332,6 @@ class Journal:
             _inside.reset(token)
             self._seen.settle(committed)
         self._backlog = commit.backlog
+        if self._writer.alone:
+            self._head = commit.head
         return commit

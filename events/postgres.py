@@ -60,6 +60,7 @@ class PostgresWriter:
     """The one writing connection of this replica."""
 
     dialect: Dialect = "postgresql"
+    alone = False
 
     def __init__(self, url: str, *, space: str = "main") -> None:
         self._url: Final = url

@@ -73,6 +73,7 @@ class SqliteWriter:
     """The one writing connection to a database file."""
 
     dialect: Dialect = "sqlite"
+    alone = True
 
     def __init__(self, path: Path) -> None:
         self._path: Final = path

@@ -27,6 +27,8 @@ class Writer(Protocol):
     """
 
     dialect: Dialect
+    alone: bool
+    """Nobody else writes to this database, so what is known of its end stays true."""
 
     async def open(self) -> None: ...
 

@@ -306,7 +306,9 @@ def _routes(
         metrics=metrics,
     )
     lookup = Lookup(database, floors.seen)
-    yield from EventsApi(journal, lookup, metrics, page=page).routes()
+    yield from EventsApi(
+        journal, lookup, metrics, page=page, limit=floors.settings.limits.event_size
+    ).routes()
     yield from AutomationsApi(
         database, floors.rulebook, floors.occasions, lookup, page=page
     ).routes()

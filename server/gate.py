@@ -14,10 +14,8 @@ signature: for them any `Origin` is refused, since no webhook has one.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
-
-from aiohttp import web
 
 from base.errors import ForbiddenError
 from server.route import Route
@@ -30,9 +28,8 @@ class Gate:
         self._loopback = loopback
         self._known_host = lru_cache(maxsize=1_024)(self._judge_host)
 
-    def check(self, request: web.BaseRequest, route: Route) -> None:
+    def check(self, method: str, headers: Mapping[str, str], route: Route) -> None:
         """Raises ForbiddenError."""
-        headers = request.headers
         host = headers.get("Host", "")
         if not route.public and not self._known_host(host):
             raise ForbiddenError(
@@ -40,7 +37,7 @@ class Gate:
                 code="host_forbidden",
                 hint="use 127.0.0.1 or localhost, or add the name to `hosts` in ensue.toml",
             )
-        if request.method != "GET" and (origin := headers.get("Origin")) is not None:
+        if method != "GET" and (origin := headers.get("Origin")) is not None:
             self._check_origin(origin, host, route)
 
     def _check_origin(self, origin: str, host: str, route: Route) -> None:

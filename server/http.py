@@ -9,37 +9,30 @@ from __future__ import annotations
 import asyncio
 import resource
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from http import HTTPStatus
 from time import perf_counter
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
 from prometheus_client import Histogram
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
-from base.errors import ConfigurationError, EnsueError, InvalidInputError, UnavailableError
+from base.errors import ConfigurationError, EnsueError, UnavailableError
 from base.logs import logger
 from base.services import Service
 from server.body import Bodies
+from server.connection import Connections
+from server.express import Express
 from server.gate import Gate
 from server.problems import problem, unexpected
 from server.route import Call, Route, read_query
 from server.router import Router
+from server.timing import Timing
 
-KEEPALIVE: Final = 75.0
-"""Seconds that an idle connection lives: longer than proxies keep theirs."""
-HEADERS: Final = 15.0
-"""Seconds within which a new connection must have sent a whole request head."""
-LINGER: Final = 2.0
-"""Seconds for which the rest of a refused body is read and dropped, so that the answer is read."""
 CONNECTIONS: Final = 4_096
 _RESERVED_FILES: Final = 128
 _DRAIN: Final = 5.0
-_BUSY: Final = (
-    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n"
-    b"Connection: close\r\n\r\n"
-)
 
 log = logger("http")
 
@@ -62,9 +55,10 @@ class Http(Service):
         self._gate = gate
         self._bodies = bodies
         self._address = address
-        self._timing = _Timing(seconds)
+        self._timing = Timing(seconds)
+        self._express = Express(router.routes, gate, self._timing)
         self._limit = connections or _connections()
-        self._server: _Server | None = None
+        self._server: Connections | None = None
         self._listener: asyncio.Server | None = None
         self.on_stop: Callable[[], None] = lambda: None
         """Told when the server begins to stop: long answers should come to their end."""
@@ -84,7 +78,7 @@ class Http(Service):
 
     async def open(self) -> None:
         host, port = self._address
-        self._server = _Server(self._answer, limit=self._limit)
+        self._server = Connections(self._answer, self._express, limit=self._limit)
         loop = asyncio.get_running_loop()
         try:
             self._listener = await loop.create_server(
@@ -115,7 +109,7 @@ class Http(Service):
         route: Route | None = None
         try:
             route, values = self._router.find(request.method, request.raw_path)
-            self._gate.check(request, route)
+            self._gate.check(request.method, request.headers, route)
             query = read_query(route, request) if "?" in request.raw_path else {}
             response = await route.handler(Call(request, route, values, self._bodies, query))
         except EnsueError as error:
@@ -140,91 +134,6 @@ def _broken_off(request: web.BaseRequest, error: OSError | DBAPIError) -> web.Re
         return unexpected(error, method=request.method, path=request.path)
     log.warning("database_unavailable", error=str(error))
     return problem(UnavailableError("the database is out of reach"))
-
-
-class _Timing:
-    """The histogram's children, found without formatting labels on each request."""
-
-    def __init__(self, seconds: Histogram) -> None:
-        self._seconds = seconds
-        self._children: dict[tuple[str, str, int], Any] = {}
-
-    def note(self, route: Route | None, status: int, seconds: float) -> None:
-        path, method = (route.path, route.method) if route else ("-", "-")
-        key = (path, method, status // 100)
-        child = self._children.get(key)
-        if child is None:
-            child = self._seconds.labels(path, method, f"{key[2]}xx")
-            self._children[key] = child
-        child.observe(seconds)
-
-
-class _Connection(web.RequestHandler):
-    """One connection: it has to send something in time, and errors of its own are problems too."""
-
-    __slots__ = ("_first",)
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        self._first = asyncio.get_running_loop().call_later(HEADERS, self._silent)
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        self._first.cancel()
-        super().connection_lost(exc)
-
-    def _silent(self) -> None:
-        if not self._request_count:
-            self.force_close()
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,  # noqa: ARG002 - aiohttp's signature
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """What could not be read as HTTP at all."""
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            response = unexpected(exc or RuntimeError(message), method="-", path="-")
-        else:
-            reason = " ".join((message or "").split())[:200]
-            response = problem(InvalidInputError(f"this is not HTTP: {reason}", code="not_http"))
-        response.force_close()
-        return response
-
-
-class _Server(web.Server):
-    """Makes connections, up to a number of them."""
-
-    def __init__(
-        self,
-        handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
-        *,
-        limit: int,
-    ) -> None:
-        super().__init__(handler)
-        self._limit = limit
-
-    def __call__(self) -> web.RequestHandler:
-        if len(self._connections) >= self._limit:
-            return _Refused()  # type: ignore[return-value]  # a protocol, which is all that is asked
-        return _Connection(
-            self,
-            loop=self._loop,
-            access_log=None,  # type: ignore[arg-type]  # none is wanted
-            keepalive_timeout=KEEPALIVE,
-            lingering_time=LINGER,
-            auto_decompress=False,
-        )
-
-
-class _Refused(asyncio.Protocol):
-    """One connection too many."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        transport.write(_BUSY)
-        transport.close()
 
 
 def _connections() -> int:

@@ -26,6 +26,24 @@ def quick_reply(request: web.BaseRequest, value: Any, status: int) -> web.Stream
     return cast("web.StreamResponse", _Quick(orjson.dumps(value), status))
 
 
+def spelled_json(value: Any, status: int) -> bytes:
+    """A JSON answer, as it goes over the wire."""
+    return _spelled(orjson.dumps(value), status)
+
+
+def spelled(response: web.Response) -> bytes:
+    """An answer that is all there, as it goes over the wire."""
+    body = response.body
+    assert isinstance(body, bytes)
+    headers = "".join(f"{name}: {value}\r\n" for name, value in response.headers.items())
+    head = f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}\r\n{headers}Date: "
+    return b"%b%b%d\r\n\r\n%b" % (head.encode(), _dated(int(time())), len(body), body)
+
+
+def _spelled(body: bytes, status: int) -> bytes:
+    return b"%b%b%d\r\n\r\n%b" % (_head(status), _dated(int(time())), len(body), body)
+
+
 class _Quick:
     __slots__ = ("_body", "keep_alive", "status")
 
@@ -38,10 +56,7 @@ class _Quick:
         transport = request.transport
         if transport is None or transport.is_closing():
             raise ClientConnectionResetError("the connection is closed")
-        body = self._body
-        transport.write(
-            b"%b%b%d\r\n\r\n%b" % (_head(self.status), _dated(int(time())), len(body), body)
-        )
+        transport.write(_spelled(self._body, self.status))
 
     async def write_eof(self) -> None:
         """All was written at once."""

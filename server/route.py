@@ -6,9 +6,10 @@ OpenAPI document are all made from the same declaration, so that they cannot dis
 
 from __future__ import annotations
 
+from asyncio import Future
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, Protocol, TypeVar
 
 import orjson
 from aiohttp import web
@@ -26,6 +27,16 @@ Method = Literal["GET", "POST"]
 _Model = TypeVar("_Model", bound=BaseModel)
 
 JSON: Final = "application/json"
+
+
+class Flight(Protocol):
+    """A request that was begun and is answered when `future` is done."""
+
+    future: Future[Any]
+
+    def answer(self) -> Any:
+        """The JSON of the answer; raises EnsueError where the request failed."""
+        ...
 
 
 class Form(BaseModel):
@@ -49,6 +60,9 @@ class Route:
     errors: tuple[int, ...] = ()
     public: bool = False
     """For senders anywhere, who prove themselves: no check of the Host it is reached under."""
+    express: Callable[[str | None, bytes], Flight] | None = None
+    """Begins a request that came whole, from its Content-Type and its body; what this raises is
+    raised again, and answered, by the handler. See `server/express.py`."""
 
 
 @dataclass(slots=True)

@@ -246,9 +246,9 @@ async def test_a_connection_too_many_is_told_to_come_back(served, monkeypatch):
 
 
 async def test_a_connection_that_says_nothing_is_closed(served, monkeypatch):
-    from server import http
+    from server import connection
 
-    monkeypatch.setattr(http, "HEADERS", 0.1)
+    monkeypatch.setattr(connection, "HEADERS", 0.1)
     async with served() as client:
         assert await raw(client, b"POST /api/events HTTP/1.1\r\nHost: loc") == b""
 
