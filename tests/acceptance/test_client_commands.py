@@ -204,9 +204,17 @@ def test_an_event_is_replayed_and_what_ensued_is_a_tree(ensue: Commands) -> None
     )  # fmt: skip
     tree = ensue.text("lineage", event).splitlines()
     assert tree[0].startswith("github.issues.opened octo/hello")
-    assert sum("ensue.run.completed" in line for line in tree) == 2
-    deepest = max(tree, key=lambda line: line.index("─") if "─" in line else 0)
-    assert f"ensue.run.completed {told['items'][0]['id']}" in deepest
+    runs = [line for line in tree if "── run " in line]
+    assert [line.split("── run ")[1].split()[:2] for line in runs] == [
+        ["triage-issue", "scheduled"],
+        ["announce", "scheduled"],
+    ]
+    assert all("→ running" in line and "→ completed" in line for line in runs)
+    assert runs[1].endswith(told["items"][0]["id"])
+    assert runs[0].index("─") < runs[1].index("─"), "one stands below the other"
+    every = ensue.text("lineage", "--all", event).splitlines()
+    assert sum("ensue.run.completed" in line for line in every) == 2
+    assert len(every) == len(ensue.json("lineage", event)["items"])
     assert ensue.text("lineage", told["items"][0]["id"]).splitlines() == tree
 
     assert ensue.text("replay", event).splitlines()[-1] == "1 firing"
