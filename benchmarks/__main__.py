@@ -1,6 +1,6 @@
 """`make bench`: every figure beside its goal and beside a limit measured in the same run.
 
-    python -m benchmarks [--only intake,postgres,index,runs,rest,laboratory] [--seconds 10] [--stored 5000000]
+    python -m benchmarks [--only intake,postgres,index,runs,rest,laboratory,windows] [--seconds 10] [--stored 5000000]
 
 `--quick` takes seconds instead of minutes and stores 200,000 events instead of five million.
 """
@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import index, intake, laboratory, load, report, rest, runs
+from benchmarks import index, intake, laboratory, load, report, rest, runs, windows
 from benchmarks.report import Figure
 
 
@@ -22,6 +22,9 @@ def main() -> None:
         "rest": lambda: rest.run(starts=2 if options.quick else 5),
         "index": lambda: index.run(seconds=min(2.0, options.seconds)),
         "laboratory": lambda: laboratory.run(events=20_000 if options.quick else 200_000),
+        "windows": lambda: windows.run(
+            seconds=options.seconds, opened=50_000 if options.quick else 1_000_000
+        ),
         "runs": lambda: runs.run(
             rounds=50 if options.quick else 300, count=300 if options.quick else 3_000
         ),

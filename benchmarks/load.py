@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import aiohttp
 
-from benchmarks.project import BODY, RULES
+from benchmarks.project import BODY, COUNTED, RULES
 
 
 @dataclass(frozen=True)
@@ -33,18 +33,18 @@ def generator() -> str:
     return "wrk" if shutil.which("wrk") else "aiohttp client"
 
 
-def run(port: int, *, connections: int, batch: int = 1, seconds: float = 10) -> Load:
-    """POST events to a server for some seconds."""
+def run(port: int, *, connections: int, batch: int = 1, seconds: float = 10, keys: int = 0) -> Load:
+    """POST events to a server for some seconds: the mix, or with `keys` those that are counted."""
     if shutil.which("wrk"):
-        return _wrk(port, connections, batch, seconds)
-    return asyncio.run(_client(port, connections, batch, seconds))
+        return _wrk(port, connections, batch, seconds, keys)
+    return asyncio.run(_client(port, connections, batch, seconds, keys))
 
 
-def _wrk(port: int, connections: int, batch: int, seconds: float) -> Load:
+def _wrk(port: int, connections: int, batch: int, seconds: float, keys: int) -> Load:
     script = Path(__file__).with_name("load.lua")
     command = [
         "wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "10s",
-        "-s", str(script), f"http://127.0.0.1:{port}", "--", str(batch), str(RULES),
+        "-s", str(script), f"http://127.0.0.1:{port}", "--", str(batch), str(RULES), str(keys),
     ]  # fmt: skip
     out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     line = next(line for line in out.splitlines() if line.startswith("RESULT"))
@@ -52,16 +52,18 @@ def _wrk(port: int, connections: int, batch: int, seconds: float) -> Load:
     return Load(float(rate) * batch, float(p50), float(p99), int(errors))
 
 
-def body(n: int) -> str:
-    """The n-th event of the mix, with an id of its own."""
-    kind, total = f"quiet.kind{n % 500}.created", "12.5"
-    if n % 10 == 0:
+def body(n: int, keys: int = 0) -> str:
+    """The n-th event of the mix, with an id of its own; or one that is counted."""
+    kind, total, subject = f"quiet.kind{n % 500}.created", "12.5", "order-4711"
+    if keys:
+        kind, subject = COUNTED, f"k{random.randrange(keys)}"
+    elif n % 10 == 0:
         kind = f"bench.kind{random.randrange(RULES)}.created"
         total = "1500.25" if n % 100 == 0 else total
-    return BODY.format(id=uuid4(), type=kind, total=total)
+    return BODY.format(id=uuid4(), type=kind, total=total, subject=subject)
 
 
-async def _client(port: int, connections: int, batch: int, seconds: float) -> Load:
+async def _client(port: int, connections: int, batch: int, seconds: float, keys: int) -> Load:
     url = f"http://127.0.0.1:{port}/api/events"
     kind = "application/cloudevents" + ("-batch" if batch > 1 else "") + "+json"
     times: list[float] = []
@@ -72,7 +74,7 @@ async def _client(port: int, connections: int, batch: int, seconds: float) -> Lo
         nonlocal errors, n
         while time.perf_counter() < end:
             n += batch
-            events = [body(n + i) for i in range(batch)]
+            events = [body(n + i, keys) for i in range(batch)]
             data = events[0] if batch == 1 else "[" + ",".join(events) + "]"
             started = time.perf_counter()
             async with session.post(url, data=data, headers={"Content-Type": kind}) as response:

@@ -31,10 +31,27 @@ def _rule(n: int) -> dict[str, object]:
     }
 
 
+COUNTED = "bench.counted"
+TIME = "2026-01-01T12:00:00Z"
+
+
+def write_count(directory: Path, *, at_least: int) -> None:
+    """A project directory with one rule, which counts by subject."""
+    (directory / "automations").mkdir(parents=True, exist_ok=True)
+    count = {"count": COUNTED, "at_least": at_least, "within": "10m", "per": "subject"}
+    rule = {
+        "name": "count",
+        "breaker": 1_000_000,
+        "trigger": count,
+        "actions": [{"emit": "bench.result", "data": {"of": "${firing.key}"}}],
+    }
+    (directory / "automations" / "count.yaml").write_text(json.dumps(rule))
+
+
 # What the load sends: {type} is a rule's in one of ten, {total} is over the bound in one of a hundred.
 BODY = (
     '{{"specversion":"1.0","id":"{id}","source":"/bench/shop","type":"{type}",'
-    '"subject":"order-4711","time":"2026-01-01T12:00:00Z","datacontenttype":"application/json",'
+    '"subject":"{subject}","time":"' + TIME + '","datacontenttype":"application/json",'
     '"data":{{"order":"ord_1234567890","total":{total},"country":"DE","customer":'
     '{{"name":"Ada Lovelace","email":"ada@example.com"}},"items":[{{"sku":"X-1","n":2}},'
     '{{"sku":"Y-22","n":1}}],"note":"please leave it with the neighbours"}}}}'

@@ -30,6 +30,11 @@ class Service:
         """What it and its children keep in memory, shared pages counted once."""
         return sum(_pss(pid) for pid in (self.pid, *_children(self.pid))) / 1024
 
+    def processor_seconds(self) -> float:
+        """What it took of the processor until now, in its own work and in the system's for it."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
 
 @contextlib.contextmanager
 def serving(directory: Path, *, database: str | None = None) -> Iterator[Service]:
