@@ -92,29 +92,45 @@ class Backtest:
                 self.left_out += 1
 
 
-async def compare(
-    database: Database,
-    part: Stretch,
-    sets: Sequence[Iterable[Rule]],
-    *,
-    until: Micros,
-    bounds: Ruleset,
-    variables: Mapping[str, Any],
-) -> list[Mapping[str, Tally]]:
-    """What each of several sets of rules comes to over the same events, by the rules' names."""
-    simulations = [Simulation(rules, bounds, variables, start=part.start) for rules in sets]
+class Comparison:
+    """Several sets of rules over the same stretch of the log."""
 
-    def wants(event_type: str) -> bool:
-        return any(simulation.wants(event_type) for simulation in simulations)
+    def __init__(
+        self,
+        database: Database,
+        part: Stretch,
+        sets: Sequence[Iterable[Rule]],
+        *,
+        until: Micros,
+        bounds: Ruleset,
+        variables: Mapping[str, Any],
+    ) -> None:
+        """`until` is the instant up to which timers ring behind the last event."""
+        self._database = database
+        self._part = part
+        self._until = until
+        self._simulations = [
+            Simulation(rules, bounds, variables, start=part.start) for rules in sets
+        ]
 
-    async for page in pages(database, part, wants):
-        async for events in sliced(page.events):
-            for stored in events:
-                for simulation in simulations:
-                    simulation.take(stored)
-    for simulation in simulations:
-        simulation.ring(until)
-    return [simulation.tallies for simulation in simulations]
+    @property
+    def tallies(self) -> list[Mapping[str, Tally]]:
+        """What each set comes to, by the rules' names."""
+        return [simulation.tallies for simulation in self._simulations]
+
+    async def run(self) -> AsyncIterator[Progress]:
+        """To the end; and how far it is."""
+        async for page in pages(self._database, self._part, self._wants):
+            async for events in sliced(page.events):
+                for stored in events:
+                    for simulation in self._simulations:
+                        simulation.take(stored)
+            yield Progress(page.position - self._part.after, self._part.length, page.at)
+        for simulation in self._simulations:
+            simulation.ring(self._until)
+
+    def _wants(self, event_type: str) -> bool:
+        return any(simulation.wants(event_type) for simulation in self._simulations)
 
 
 async def sliced(events: Iterator[Stored]) -> AsyncIterator[Iterator[Stored]]:

@@ -129,8 +129,14 @@ def _change(found: RuleFile, there: Automation | None) -> Change:
     if old.digest == new.digest:
         return Change(new.name, "unchanged", old, found, brought_by=brought_by)
     fields = tuple(compare(_plain(old), _plain(new)))
-    resets = old.trigger_digest != new.trigger_digest
+    resets = old.trigger_digest != new.trigger_digest and _remembers(old)
     return Change(new.name, "updated", old, found, fields, resets, brought_by)
+
+
+def _remembers(rule: Rule) -> bool:
+    """Whether it has windows that could be lost."""
+    gathers = rule.flow.throttle is not None or rule.flow.gathering is not None
+    return gathers or any(trigger.nodes for trigger in rule.triggers)
 
 
 def _rule(there: Automation) -> Rule | None:

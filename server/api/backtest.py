@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
-import orjson
 from aiohttp import web
 from pydantic import Field
 
@@ -14,20 +13,14 @@ from automations.comparison import Deed
 from automations.reader import Loaded
 from automations.ruleset import Ruleset
 from base.database import Database
-from base.errors import EnsueError, UnavailableError
-from base.logs import logger
 from base.time import Micros, now, to_rfc3339
 from events.event import Event
 from events.history import stretch
 from server.drafts import MAX_BYTES, Laboratory, instant, shown_problem, shown_tally
-from server.problems import SERVER, described
+from server.ndjson import NDJSON, answered, progress
 from server.route import Call, Form, Route
 
 MAX_FIRINGS: Final = 100_000
-NDJSON: Final = "application/x-ndjson"
-_HEADERS: Final = {"Content-Type": NDJSON, "Cache-Control": "no-store", "Server": SERVER}
-
-log = logger("laboratory")
 
 
 class BacktestForm(Form):
@@ -84,22 +77,7 @@ class BacktestApi:
                 bounds=self._rules,
                 variables=self._variables,
             )
-            return await _answered(call, _told(test, loaded, form.limit, since, until))
-
-
-async def _answered(call: Call, lines: AsyncIterator[dict[str, Any]]) -> web.StreamResponse:
-    """The lines, each sent as soon as it is there."""
-    response = web.StreamResponse(headers=_HEADERS)
-    await response.prepare(call.request)
-    try:
-        async for line in lines:
-            await response.write(orjson.dumps(line) + b"\n")
-    except OSError:
-        raise  # whoever asked is gone
-    except Exception as error:  # noqa: BLE001 - the answer has begun: its last line says what happened
-        await response.write(orjson.dumps(_broken(error)) + b"\n")
-    await response.write_eof()
-    return response
+            return await answered(call, _told(test, loaded, form.limit, since, until))
 
 
 async def _told(
@@ -111,8 +89,7 @@ async def _told(
     async for item in test.run(limit):
         if isinstance(item, Progress):
             done = item.done
-            at = to_rfc3339(item.at)
-            yield {"kind": "progress", "done": done, "total": item.total, "at": at}
+            yield progress(item)
         else:
             yield _shown_firing(item)
     tallies = test.tallies
@@ -162,11 +139,3 @@ def _shown_deed(deed: Deed) -> dict[str, Any]:
         "code": deed.error,
         "error": deed.message,
     }
-
-
-def _broken(error: Exception) -> dict[str, Any]:
-    """The last line of an answer that cannot be brought to its end."""
-    if not isinstance(error, EnsueError):
-        log.error("backtest_broken_off", exc_info=error)
-        error = UnavailableError("the backtest was broken off; the log of the server says why")
-    return {"kind": "error", **described(error)}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
 from aiohttp import web
+from pydantic import Field
 
 from automations import queries
-from automations.backtest import compare
+from automations.backtest import Comparison
 from automations.plan import Change, Plan, plan
 from automations.queries import Automation
 from automations.rule import Rule
@@ -20,10 +21,12 @@ from base.database import Database
 from base.time import Micros, now, to_rfc3339
 from events.history import stretch
 from server.drafts import MAX_BYTES, Laboratory, instant, shown_problem, shown_tally
+from server.ndjson import NDJSON, answered, progress, wants_lines
 from server.route import Call, Form, Route, reply
 
-MOST_COMPARED: Final = 200_000
-"""Events over which a plan compares old and new: a few seconds' worth."""
+COMPARED: Final = 200_000
+"""Events over which a plan compares old and new, unless it is said otherwise: some seconds' worth."""
+MOST_COMPARED: Final = 100_000_000
 _PAGE: Final = 500
 
 
@@ -33,7 +36,9 @@ class PlanForm(Form):
     prune: bool = False
     """The files are all there is: what was applied before and is not in them is to go."""
     since: str = "24h"
-    """Old and new are compared over the events from then on, the newest 200,000 at most."""
+    """Old and new are compared over the events from then on."""
+    events: int = Field(COMPARED, ge=0, le=MOST_COMPARED)
+    """The newest so many of them at most; none with 0."""
 
 
 class ApplyForm(Form):
@@ -67,7 +72,9 @@ class PlanApi:
                 "/api/plan",
                 self.plan,
                 "What applying rules would change: created, updated, deleted, unchanged, invalid; "
-                "and how often what changes would have fired before and after.",
+                "and how often what changes would have fired before and after. With "
+                f"`Accept: {NDJSON}` it answers with lines of JSON as it goes: `progress`, at "
+                "the end `plan` or `error`.",
                 body=PlanForm,
                 answer="Plan",
                 errors=(400, 403, 413, 415, 422, 503),
@@ -84,22 +91,52 @@ class PlanApi:
             ),
         ]
 
-    async def plan(self, call: Call) -> web.Response:
+    async def plan(self, call: Call) -> web.StreamResponse:
         form = await call.form(PlanForm, limit=MAX_BYTES)
         since = instant("since", form.since)
         async with self._laboratory.place():
             made = await self._made(form.files, prune=form.prune)
-            events, before, after = await self._compared(made, since)
-        changes = [_shown(one, before.get(one.name), after.get(one.name)) for one in made.changes]
-        return reply(
-            {
-                "base": made.base,
-                "since": to_rfc3339(since),
-                "events": events,
-                "changes": changes,
-                "problems": [shown_problem(problem) for problem in made.problems],
-            }
+            lines = self._planned(made, since, form.events)
+            if wants_lines(call):
+                return await answered(call, lines)
+            *_, last = [line async for line in lines]
+        last.pop("kind")
+        return reply(last)
+
+    async def _planned(self, made: Plan, since: Micros, most: int) -> AsyncIterator[dict[str, Any]]:
+        """How far the comparison is, and at the end the plan."""
+        until = now()
+        changing = [one for one in made.changes if one.kind != "unchanged"]
+        old = [one.old for one in changing if one.old]
+        new = [one.new.rule for one in changing if one.new]
+        whole = await stretch(self._database, since)
+        part = await stretch(self._database, since, most=most)
+        comparison = Comparison(
+            self._database,
+            part,
+            (_enabled(old), _enabled(new)),
+            until=until,
+            bounds=self._rules,
+            variables=self._variables,
         )
+        if changing and part.length:
+            async for item in comparison.run():
+                yield progress(item)
+        before, after = map(_with_idle, (old, new), comparison.tallies)
+        compared = bool(changing and most)
+        yield {
+            "kind": "plan",
+            "base": made.base,
+            "since": to_rfc3339(since),
+            "from": to_rfc3339(part.start) if part.length else None,
+            "until": to_rfc3339(until),
+            "events": part.length if compared else 0,
+            "left_out": whole.length - part.length if compared else whole.length,
+            "changes": [
+                _shown(one, before.get(one.name), after.get(one.name)) for one in made.changes
+            ],
+            "problems": [shown_problem(problem) for problem in made.problems],
+        }
 
     async def apply(self, call: Call) -> web.Response:
         form = await call.form(ApplyForm, limit=MAX_BYTES)
@@ -125,26 +162,6 @@ class PlanApi:
                 in_force += page
                 after = page[-1].name
         return await asyncio.to_thread(plan, loaded, in_force, prune=prune)
-
-    async def _compared(
-        self, made: Plan, since: Micros
-    ) -> tuple[int, Mapping[str, Tally], Mapping[str, Tally]]:
-        """Over how many events, and what the rules that change come to before and after."""
-        changing = [one for one in made.changes if one.kind != "unchanged"]
-        old = [one.old for one in changing if one.old]
-        new = [one.new.rule for one in changing if one.new]
-        if not changing:
-            return 0, {}, {}
-        part = await stretch(self._database, since, most=MOST_COMPARED)
-        before, after = await compare(
-            self._database,
-            part,
-            (_enabled(old), _enabled(new)),
-            until=now(),
-            bounds=self._rules,
-            variables=self._variables,
-        )
-        return part.length, _with_idle(old, before), _with_idle(new, after)
 
 
 def _enabled(rules: list[Rule]) -> list[Rule]:

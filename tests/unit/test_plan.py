@@ -69,13 +69,34 @@ def test_fields_that_differ_are_told_with_old_and_new():
     }
 
 
-def test_only_a_change_of_what_a_trigger_means_resets_windows():
-    (moved,) = planned(GREET.replace("run: greet", "run: other"), in_force()).changes
-    (changed,) = planned(GREET.replace("order.created", "order.paid"), in_force()).changes
-    same = GREET.replace("event: order.created", "event: [order.created], source: '*'")
-    (spelled,) = planned(same, in_force()).changes
-    assert [one.kind for one in (moved, changed, spelled)] == ["updated"] * 3
-    assert [one.resets for one in (moved, changed, spelled)] == [False, True, False]
+COUNTED = GREET.replace("{event: order.created}", "{count: order.created, at_least: 3, within: 1h}")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "resets"),
+    [
+        ("run: greet", "run: other", False),
+        ("name: greet", "name: greet\ndescription: x\nthrottle: {at_most: 1, every: 1h}", False),
+        ("within: 1h", "within: 60m", False),
+        ("{count: order.created, at_least: 3", "{at_least: 3, count: [order.created]", False),
+        ("within: 1h", "within: 61m", True),
+        ("at_least: 3", "at_least: 4", True),
+        ("at_least: 3", "at_least: 3, per: subject", True),
+        ("count: order.created", "count: order.paid", True),
+    ],
+)
+def test_only_a_change_of_what_a_trigger_means_resets_windows(old, new, resets):
+    (change,) = planned(COUNTED.replace(old, new), in_force(COUNTED)).changes
+    assert (change.kind, change.resets) == ("updated", resets)
+
+
+def test_a_rule_that_remembers_nothing_has_nothing_to_lose():
+    paid = GREET.replace("order.created", "order.paid")
+    (change,) = planned(paid, in_force()).changes
+    assert (change.kind, change.resets) == ("updated", False)
+    throttled = f"{GREET}throttle: {{at_most: 1, every: 1h}}\n"
+    (change,) = planned(paid, in_force(throttled)).changes
+    assert change.resets
 
 
 def test_pruning_deletes_what_was_applied_before_and_nothing_else():

@@ -5,6 +5,7 @@
     stream.py    the live stream of events (SSE), resumed where it broke off
     options.py   what every client command understands: --json, --api-url, --no-color
     output.py    tables for people, JSON for programs
+    progress.py  answers that take their time
     words.py     times, spans and sizes as a person says them
 
 and one file per command: `emit`, `events`, `automations`, `replay`, `explain`, `backtest`,

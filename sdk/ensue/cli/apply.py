@@ -10,7 +10,7 @@ import click
 
 from ensue.cli.client import CommandError
 from ensue.cli.options import Session, client_command
-from ensue.cli.plan import can_apply, is_empty, print_plan
+from ensue.cli.plan import can_apply, is_empty, planned, print_plan
 from ensue.cli.rule_files import read_files
 
 
@@ -28,7 +28,7 @@ def command(session: Session, path: Path, prune: bool, yes: bool) -> None:
     """
     output = session.output
     body: dict[str, Any] = {"files": read_files(path), "prune": prune}
-    told = session.client.post("/api/plan", body)
+    told = planned(session, body)
     if not output.as_json:
         print_plan(output, told)
     if not can_apply(told):

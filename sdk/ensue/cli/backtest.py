@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import click
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from ensue.cli.client import CommandError
 from ensue.cli.inputs import instant
 from ensue.cli.options import Session, client_command
 from ensue.cli.output import Output, brief, styled
+from ensue.cli.progress import followed
 from ensue.cli.rule_files import read_files
 from ensue.cli.words import parse_time
 
@@ -52,19 +50,14 @@ def command(session: Session, path: Path, since: str, until: str | None, limit: 
     output = session.output
     found: dict[str, list[dict[str, Any]]] = {"problem": [], "firing": []}
     summary: dict[str, Any] | None = None
-    with _bar(output) as bar:
-        for line in session.client.told("/api/backtest", body):
-            kind = line.pop("kind", None)
-            if kind == "progress":
-                bar.update(bar.task_ids[0], completed=line["done"], total=line["total"])
-            elif kind == "error":
-                raise CommandError(line["detail"], hint=line.get("hint"), code=line.get("code"))
-            elif kind == "summary":
-                summary = line
-            elif kind in found:
-                found[kind].append(line)
-                if not output.as_json:
-                    _PRINTERS[kind](output, line)
+    for line in followed(output, session.client.told("/api/backtest", body)):
+        kind = line.pop("kind", None)
+        if kind == "summary":
+            summary = line
+        elif kind in found:
+            found[kind].append(line)
+            if not output.as_json:
+                _PRINTERS[kind](output, line)
     if summary is None:
         raise CommandError("the answer broke off before its end", hint="is the server stopping?")
     if output.as_json:
@@ -73,21 +66,6 @@ def command(session: Session, path: Path, since: str, until: str | None, limit: 
     else:
         _print_summary(output, summary)
     return 1 if found["problem"] else 0
-
-
-@contextmanager
-def _bar(output: Output) -> Iterator[Progress]:
-    """A bar on stderr, where there is a terminal."""
-    columns = (
-        TextColumn("[dim]events"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    hidden = output.as_json or not output.err.is_terminal
-    with Progress(*columns, console=output.err, transient=True, disable=hidden) as progress:
-        progress.add_task("events", total=None)
-        yield progress
 
 
 def _print_firing(output: Output, firing: dict[str, Any]) -> None:
@@ -146,7 +124,7 @@ def _print_summary(output: Output, summary: dict[str, Any]) -> None:
             ([*_figures(rule), _remark(rule)] for rule in rules),
             whole=("RULE",),
         )
-    span = f"{_day(summary['since'])} to {_day(summary['until'])}"
+    span = f"{day(summary['since'])} to {day(summary['until'])}"
     fired = "1 firing" if summary["firings"] == 1 else f"{summary['firings']:,} firings"
     output.note(f"{fired} over {summary['events']:,} events, {span}.")
     if not summary["events"]:
@@ -164,12 +142,13 @@ def _figures(rule: dict[str, Any]) -> list[str]:
 def _remark(rule: dict[str, Any]) -> Text:
     if rule["stopped"]:
         return styled(
-            f"its breaker would have paused it at {_day(rule['stopped'])}, "
+            f"its breaker would have paused it at {day(rule['stopped'])}, "
             f"before {rule['missed']:,} more",
             "yellow",
         )
     return styled(rule["last_error"] or "", "dim")
 
 
-def _day(at: str) -> str:
+def day(at: str) -> str:
+    """A moment in the time of this place, to the minute."""
     return parse_time(at).astimezone().strftime("%Y-%m-%d %H:%M")

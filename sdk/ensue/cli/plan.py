@@ -9,10 +9,12 @@ from typing import Any, Final
 import click
 from rich.text import Text
 
-from ensue.cli.backtest import print_problem
+from ensue.cli.backtest import day, print_problem
+from ensue.cli.client import CommandError
 from ensue.cli.inputs import instant
 from ensue.cli.options import Session, client_command
 from ensue.cli.output import Output, brief, styled
+from ensue.cli.progress import followed
 from ensue.cli.rule_files import read_files
 
 _MARKS: Final = {
@@ -38,19 +40,35 @@ _SHOWN: Final = 300
     metavar="TIME|SPAN",
     help="Compare old and new over the events from then on.",
 )
-def command(session: Session, path: Path, prune: bool, since: str) -> int:
+@click.option(
+    "--events",
+    type=click.IntRange(0),
+    metavar="N",
+    default=200_000,
+    show_default=True,
+    help="Over the newest N of them at most; 0 compares nothing.",
+)
+def command(session: Session, path: Path, prune: bool, since: str, events: int) -> int:
     """Show what applying the rules in PATH would change. Nothing is changed.
 
     PATH is a project directory, a folder of rules, or a file. For each rule that changes, old
     and new are held against the stored events. Exits with 1 when the rules cannot be applied.
     """
-    body = {"files": read_files(path), "prune": prune, "since": since}
-    told = session.client.post("/api/plan", body)
+    body = {"files": read_files(path), "prune": prune, "since": since, "events": events}
+    told = planned(session, body)
     if session.output.as_json:
         session.output.json(told)
     else:
         print_plan(session.output, told)
     return 0 if can_apply(told) else 1
+
+
+def planned(session: Session, body: dict[str, Any]) -> dict[str, Any]:
+    """The server's plan, with a bar while it compares."""
+    for line in followed(session.output, session.client.told("/api/plan", body)):
+        if line.pop("kind", None) == "plan":
+            return line
+    raise CommandError("the answer broke off before its end", hint="is the server stopping?")
 
 
 def can_apply(told: dict[str, Any]) -> bool:
@@ -75,6 +93,24 @@ def print_plan(output: Output, told: dict[str, Any]) -> None:
     if told["problems"]:
         counts.append(f"{len(told['problems'])} invalid")
     output.note(", ".join(counts) or "Nothing to change.")
+    if not is_empty(told):
+        output.note(_looked_at(told))
+
+
+def _looked_at(told: dict[str, Any]) -> str:
+    """What old and new were compared over, and what not."""
+    if not told["events"]:
+        if told["left_out"]:
+            return "No events were looked at: --events says how many are to be."
+        return f"No events are stored since {day(told['since'])}: nothing to compare with."
+    events = f"{told['events']:,} events, {day(told['from'])} to {day(told['until'])}"
+    if not told["left_out"]:
+        return f"Old and new compared over {events}."
+    return (
+        f"Old and new compared over the newest {events}. "
+        f"{told['left_out']:,} older ones since {day(told['since'])} were not looked at: "
+        "--events N looks at more."
+    )
 
 
 def _print_change(output: Output, change: dict[str, Any], events: int) -> None:

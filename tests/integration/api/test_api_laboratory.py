@@ -66,10 +66,10 @@ async def orders(client):
     await send(client, 6, country="DE")
 
 
-async def ask(client, path, body, status=200):
+async def ask(client, path, body, status=200, **more):
     """The lines of the answer."""
     sent = BytesIO(json.dumps(body).encode())
-    headers = {"Content-Type": "application/json"}
+    headers = {"Content-Type": "application/json", **more}
     async with client.session.post(client.app.url + path, data=sent, headers=headers) as response:
         text = await response.text()
         assert response.status == status, text
@@ -290,7 +290,7 @@ async def test_rules_are_planned_applied_changed_and_pruned(client):
 
     wider = DRAFT.replace("1000", "500")
     (change,) = (await planned(client, wider))["changes"]
-    assert (change["change"], change["resets"]) == ("updated", True)
+    assert (change["change"], change["resets"]) == ("updated", False)
     assert [(one["path"], one["old"], one["new"]) for one in change["fields"]] == [
         ("trigger.match.data.total[0].numeric[1]", 1000, 500)
     ]
@@ -305,6 +305,67 @@ async def test_rules_are_planned_applied_changed_and_pruned(client):
     assert (await applied(client, other, prune=True))["deleted"] == ["draft"]
     names = {one["name"] for one in (await client.get("/api/automations"))["items"]}
     assert names == {*RULES, "other"}
+
+
+async def test_a_plan_says_what_it_looked_at(client):
+    await orders(client)
+    stored = len((await client.get("/api/events?limit=1000"))["items"])
+    whole = await planned(client, DRAFT, since="1h")
+    assert whole["events"] >= stored
+    assert whole["left_out"] == 0
+    assert whole["since"] <= whole["from"] <= whole["until"]
+    few = await planned(client, DRAFT, since="1h", events=3)
+    assert few["events"] == 3
+    assert few["left_out"] >= stored - 3
+    assert whole["from"] <= few["from"]
+    none = await planned(client, DRAFT, events=0)
+    assert (none["events"], none["from"]) == (0, None)
+    assert none["left_out"] >= stored
+    assert none["changes"][0]["after"]["fired"] == 0
+    late = await planned(client, DRAFT, since="2100-01-01T00:00:00Z")
+    assert (late["events"], late["left_out"]) == (0, 0)
+    problem = await planned(client, DRAFT, status=422, events=-1)
+    assert problem["place"] == "$.events"
+
+
+async def test_a_plan_tells_how_far_it_is_to_who_takes_lines(client):
+    await orders(client)
+    body = {"files": {"draft.yaml": DRAFT}}
+    *others, last = await ask(client, "/api/plan", body, Accept="application/x-ndjson")
+    assert others
+    assert {line["kind"] for line in others} == {"progress"}
+    assert others[-1]["done"] == others[-1]["total"] == last["events"]
+    assert last.pop("kind") == "plan"
+    assert last["changes"][0]["after"]["fired"] == 4
+
+
+WINDOWED = """
+name: windowed
+trigger: {count: job.failed, at_least: 3, within: 1h}
+actions: [{emit: job.alarm}]
+"""
+
+
+async def test_windows_outlast_what_a_plan_does_not_say_resets_them(client):
+    async def failed(times):
+        for _ in range(times):
+            event = {"specversion": "1.0", "source": "/jobs", "type": "job.failed"}
+            await client.post("/api/events", event | {"id": str(next(numbers))}, 202)
+        return len(await client.outside("type=job.alarm"))
+
+    numbers = iter(range(100))
+    await applied(client, WINDOWED)
+    assert await failed(2) == 0
+    other = WINDOWED.replace("[{emit: job.alarm}]", "[{emit: job.alarm, subject: x}]")
+    assert [one["resets"] for one in (await planned(client, other))["changes"]] == [False]
+    await applied(client, other)
+    assert await failed(1) == 1  # the two from before were still there
+    assert await failed(2) == 1
+    wider = other.replace("1h", "2h")
+    assert [one["resets"] for one in (await planned(client, wider))["changes"]] == [True]
+    await applied(client, wider)
+    assert await failed(1) == 1  # they are not there any more
+    assert await failed(2) == 2
 
 
 async def test_rules_of_the_directory_are_compared_and_not_applied_over(client):
