@@ -13,6 +13,7 @@ from typing import Any
 
 from automations.call_action import Call, CallAction
 from automations.emit_action import Emission, EmitAction
+from automations.notify_action import Notification, NotifyAction
 from automations.outcome import ActionFailure, Skipped
 from automations.run_action import Launch, RunAction
 from automations.steer_action import SteerAction, Steering
@@ -22,19 +23,20 @@ from base.place import within
 from base.suggest import hint
 from events.expression import ACTION, Activation, EvaluationError, Expression, Failure
 
-Deed = RunAction | EmitAction | CallAction | SteerAction
-Rendered = Launch | Emission | Call | Steering | Skipped | ActionFailure
+Deed = RunAction | EmitAction | CallAction | NotifyAction | SteerAction
+Rendered = Launch | Emission | Call | Notification | Steering | Skipped | ActionFailure
 
 KINDS: Mapping[str, type[Deed]] = {
     "run": RunAction,
     "emit": EmitAction,
     "call": CallAction,
+    "notify": NotifyAction,
     "cancel": SteerAction,
     "pause": SteerAction,
     "resume": SteerAction,
     "retry": SteerAction,
 }
-KINDS_TO_COME = ("notify", "publish")
+KINDS_TO_COME = ("publish",)
 """Actions that the language has and this version does not."""
 
 

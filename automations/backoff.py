@@ -16,6 +16,14 @@ LONGEST: Micros = 15 * 60 * SECOND
 GIVE_UP_AFTER: Micros = 24 * 3_600 * SECOND
 
 
+_WORTH_A_RETRY = frozenset((408, 425, 429))
+
+
+def is_final(status: int) -> bool:
+    """Whether an HTTP answer that is no success would be the same again."""
+    return status < 500 and status not in _WORTH_A_RETRY
+
+
 def bound(attempts: int) -> Micros:
     """The longest wait after so many attempts."""
     return min(LONGEST, BASE << min(attempts - 1, 20))

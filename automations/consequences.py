@@ -15,6 +15,7 @@ from automations import notices
 from automations.action import Action
 from automations.call_action import CallAction
 from automations.emit_action import EmitAction
+from automations.notify_action import NotifyAction
 from automations.rule import Rule
 from automations.run_action import RunAction
 from automations.steer_action import SteerAction
@@ -100,9 +101,9 @@ def of_actions(rule: Rule, actions: Sequence[Action]) -> Iterator[Consequence]:
                 yield _emitted(rule, deed, place)
             case RunAction() as deed:
                 yield from _of_run(rule, deed, place)
-            case CallAction():
+            case CallAction() | NotifyAction():
                 for outcome in ("succeeded", "failed", "dead"):
-                    data = {"action": UNKNOWN, "kind": "call", "code": UNKNOWN}
+                    data = {"action": UNKNOWN, "kind": action.kind, "code": UNKNOWN}
                     data |= dict.fromkeys(("firing", "message", "target"), UNKNOWN)
                     data |= dict.fromkeys(("attempts", "status"), UNKNOWN)
                     yield _told(rule, "call", place, f"{notices.ACTION}{outcome}", data)
@@ -190,7 +191,7 @@ def _told(rule: Rule, kind: Kind, place: str, type_: str, data: Mapping[str, Any
         "subject": UNKNOWN,
         "data": {"automation": rule.name, **data},
     }
-    words = "calls, which gives" if kind == "call" else "gives"
+    words = "sends, which gives" if kind == "call" else "gives"
     return Consequence(kind, place, (type_,), root, words, type_.endswith(("dead", "failed")))
 
 

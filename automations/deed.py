@@ -11,6 +11,7 @@ from automations.call_action import Call, CallAction
 from automations.comparison import Deed
 from automations.emit_action import Emission, EmitAction
 from automations.firing import Firing
+from automations.notify_action import Notification, NotifyAction
 from automations.outcome import ActionFailure, Skipped
 from automations.run_action import Launch, RunAction
 from automations.steer_action import SteerAction, Steering
@@ -34,6 +35,8 @@ def deed(
             return Deed("emit", event.type, at, _event_fields(event))
         case Call():
             return Deed("call", rendered.url, at, _call_fields(rendered))
+        case Notification():
+            return Deed("notify", str(rendered), at, _notification_fields(rendered))
         case Steering():
             return Deed(rendered.verb, str(rendered), at, {})
         case _:
@@ -49,7 +52,7 @@ def target(action: Action) -> str:
             return str(action.deed.type.source)
         case CallAction():
             return str(action.deed.url.source)
-        case SteerAction():
+        case NotifyAction() | SteerAction():
             return action.deed.spelled()
         case _:
             assert_never(action.deed)
@@ -81,6 +84,14 @@ def _call_fields(call: Call) -> dict[str, Any]:
     if call.body is not None:
         fields["body"] = _body(call.body)
     return fields
+
+
+def _notification_fields(notification: Notification) -> dict[str, Any]:
+    return {
+        "title": notification.title,
+        "message": notification.message,
+        "tags": list(notification.tags),
+    }
 
 
 def _body(body: bytes) -> Any:

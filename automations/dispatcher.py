@@ -19,9 +19,12 @@ from typing import Any, Final
 from automations import notices, outbox
 from automations.call import Response, Sender, Unsent
 from automations.call_action import MAX_TIMEOUT, Call
+from automations.notify import Delivery, Notifier
+from automations.notify_action import Notification
 from automations.outbox import Claimed
 from automations.target import Allowed
-from automations.verdict import Again, Done, GivenUp, Verdict, judge
+from automations.verdict import Again, Done, GivenUp, Verdict, judge, judge_delivery
+from base.channel import Channel
 from base.clock import ClockWatch, Setback
 from base.errors import EnsueError, UnavailableError
 from base.failpoint import failpoint
@@ -44,8 +47,11 @@ _LOOK_EVERY: Final = 5.0
 _LOOK_AGAIN: Final = 0.01
 
 
+Outcome = Response | Unsent | Delivery
+
+
 class Dispatcher(Service):
-    """Sends the calls. `alone` says that no other server is on this database."""
+    """Sends calls and notifications. `alone` says that no other server is on this database."""
 
     def __init__(
         self,
@@ -53,6 +59,7 @@ class Dispatcher(Service):
         metrics: Metrics,
         *,
         allowed: Allowed | None = None,
+        channels: Mapping[str, Channel] | None = None,
         alone: bool = False,
         clock: Callable[[], Micros] = now,
         rng: Random | None = None,
@@ -63,6 +70,7 @@ class Dispatcher(Service):
         self._journal = journal
         self._metrics = metrics
         self._sender = Sender(allowed or Allowed())
+        self._notifier = Notifier(channels or {}, allowed or Allowed())
         self._alone = alone
         self._clock = clock
         self._rng = rng or Random()  # noqa: S311 - it spreads retries, it keeps no secret
@@ -168,16 +176,26 @@ class Dispatcher(Service):
             self.wake()
 
     async def _attempt(self, action: Claimed) -> None:
+        outcome, verdict = await (self._notify if action.kind == "notify" else self._call)(action)
+        failpoint("before_mark_done")
+        await self._note(action, outcome, verdict)
+
+    async def _call(self, action: Claimed) -> tuple[Response | Unsent, Verdict]:
         call = Call.from_json(action.request)
         with self._metrics.action_seconds.labels(action.kind).time():
             outcome = await self._sender.send(action.id, call, self._clock())
         failpoint("after_send")
-        verdict = judge(action, call, outcome, self._clock(), self._rng)
-        failpoint("before_mark_done")
-        await self._note(action, outcome, verdict)
+        return outcome, judge(action, call, outcome, self._clock(), self._rng)
 
-    async def _note(self, action: Claimed, outcome: Response | Unsent, verdict: Verdict) -> None:
-        result = outcome.to_json() if isinstance(outcome, Response) else None
+    async def _notify(self, action: Claimed) -> tuple[Delivery, Verdict]:
+        notification = Notification.from_json(action.request)
+        with self._metrics.action_seconds.labels(action.kind).time():
+            delivery = await self._notifier.send(notification, action.before.get("sent", ()))
+        failpoint("after_send")
+        return delivery, judge_delivery(action, delivery, self._clock(), self._rng)
+
+    async def _note(self, action: Claimed, outcome: Outcome, verdict: Verdict) -> None:
+        result = None if isinstance(outcome, Unsent) else outcome.to_json()
 
         async def operation(tx: Tx) -> Sequence[Event]:
             match verdict:
@@ -213,17 +231,26 @@ async def _recover(tx: Tx) -> Sequence[Event]:
     return ()
 
 
-def _told(
-    action: Claimed, outcome: Response | Unsent, word: str, instant: Micros, **more: Any
-) -> Event:
+def _told(action: Claimed, outcome: Outcome, word: str, instant: Micros, **more: Any) -> Event:
     data = {
         "firing": action.firing,
         "kind": action.kind,
         "target": action.target,
         "attempts": action.attempts,
-        "status": outcome.status if isinstance(outcome, Response) else None,
+        "status": _status(outcome),
         **more,
     }
     return notices.action_ended(
         action.id, action.automation, word, chain=action.chain, data=data, now=instant
     )
+
+
+def _status(outcome: Outcome) -> int | None:
+    """The HTTP status that came back, where one did."""
+    match outcome:
+        case Response():
+            return outcome.status
+        case Delivery(refused=refused):
+            return refused.status if refused else None
+        case Unsent():
+            return None

@@ -18,7 +18,7 @@ All verbs work inside the journal's transaction, which is serial.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -31,7 +31,7 @@ from events.tx import InsertSpec, Tx
 _ACTION = InsertSpec(ActionRow)
 _OPEN = "status IN ('waiting', 'sending')"
 _CLAIMED = (
-    "id, automation, firing, kind, target, request, attempts, at, due,"
+    "id, automation, firing, kind, target, request, result, attempts, at, due,"
     " correlationid, causationid, depth"
 )
 # From one target to the next by the index, however many actions each of them has.
@@ -58,6 +58,8 @@ class Claimed:
     since: Micros
     lease: Micros
     chain: Chain
+    before: dict[str, Any] = field(default_factory=dict)
+    """What the last attempt left, if there was one."""
 
 
 async def record(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -157,7 +159,7 @@ async def _end(
 
 
 def _claimed(row: Sequence[Any]) -> Claimed:
-    id_, automation, firing, kind, target, request, attempts, at, due, *chain = row
+    id_, automation, firing, kind, target, request, result, attempts, at, due, *chain = row
     return Claimed(
         id=id_,
         automation=automation,
@@ -165,6 +167,7 @@ def _claimed(row: Sequence[Any]) -> Claimed:
         kind=kind,
         target=target,
         request=orjson.loads(request),
+        before=orjson.loads(result) if result else {},
         attempts=attempts,
         since=at,
         lease=due,

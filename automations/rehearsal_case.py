@@ -46,6 +46,7 @@ EXPECT_FIELDS: Mapping[str, tuple[str, ...]] = {
     "run": ("with", "tags", "delay", "pool", "idempotency_key"),
     "emit": ("source", "subject", "data", "time"),
     "call": ("method", "headers", "body"),
+    "notify": ("title", "message", "tags"),
     **dict.fromkeys(OBJECTS, ()),
 }
 _EXTENSION = re.compile(r"[a-z0-9]{1,20}")
@@ -178,15 +179,22 @@ def _expected(entries: Any, place: str, complaints: Complaints) -> tuple[Expecte
         expected.append(
             Expected(
                 kind=kind,
-                target=_thing(fields, kind)
-                if kind in OBJECTS
-                else fields.text(kind, required=True),
+                target=_target(fields, kind),
                 at=fields.duration("at", 0) if "at" in entry else None,
                 fields={name: entry[name] for name in EXPECT_FIELDS[kind] if name in entry},
                 error=fields.text("error") or None,
             )
         )
     return tuple(expected)
+
+
+def _target(fields: Fields, kind: str) -> str:
+    """What the action is about, spelled as a deed spells it."""
+    if kind in OBJECTS:
+        return _thing(fields, kind)
+    if kind == "notify" and isinstance(given := fields.raw(kind), dict):
+        return " ".join(f"{where} {name}" for where, name in given.items())
+    return fields.text(kind, required=True)
 
 
 def _thing(fields: Fields, verb: str) -> str:

@@ -1,8 +1,8 @@
 """What one round of firings gathers, to be written at once: firings, actions, runs to ask for.
 
 A `run` is asked of the run starter and an `emit` is an event, both here and now, and so is what
-`cancel`, `pause`, `resume` and `retry` change; a `call` is put into the outbox; what could not be
-rendered is recorded as failed and told of.
+`cancel`, `pause`, `resume` and `retry` change; a `call` and a `notify` are put into the outbox;
+what could not be rendered is recorded as failed and told of.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from automations.action import Action, Rendered
 from automations.call_action import Call
 from automations.emit_action import Emission
 from automations.firing import Firing
+from automations.notify_action import Notification
 from automations.outcome import ActionFailure, Skipped
 from automations.reach import Answer, Broken, Reach, RuleCommand, Wish
 from automations.run_action import Launch
@@ -144,6 +145,10 @@ class Round:
                 self._put(place, "done", result={"event": event.id})
             case Call():
                 target = target_of(rendered.url)
+                self._put(place, "waiting", request=rendered.to_json(), target=target)
+                self.turn.queued += 1
+            case Notification():
+                target = rendered.target
                 self._put(place, "waiting", request=rendered.to_json(), target=target)
                 self.turn.queued += 1
             case Skipped():

@@ -30,6 +30,12 @@ _SECRET = {
         for kind in ("env", "file")
     ]
 }
+_CHANNEL = {
+    "anyOf": [
+        TEXT | {"description": "a channel of ensue.toml"},
+        *(an_object({kind: TEXT}, required=(kind,)) for kind in ("env", "file")),
+    ]
+}
 _STEERING = {
     "cancel": "Cancel a run, or all runs of a flow or a rule that have not ended.",
     "pause": "Hold back a run, a flow or a rule until it is resumed.",
@@ -55,6 +61,7 @@ def rule_schema() -> dict[str, Any]:
             "run": _run(),
             "emit": _emit(),
             "call": _call(),
+            "notify": _notify(),
             **{verb: _steer(verb) for verb in OBJECTS},
             "test": _test(),
             "given": _given(),
@@ -191,6 +198,20 @@ def _call() -> dict[str, Any]:
     )
 
 
+def _notify() -> dict[str, Any]:
+    return an_object(
+        {
+            "notify": _CHANNEL,
+            "title": TEXT,
+            "message": TEXT | {"description": "what is said; ${…} is CEL"},
+            "tags": TEXTS | {"description": "which addresses of the channel"},
+            "if": _CONDITION,
+        },
+        required=("notify", "message"),
+        description="Send a message to people.",
+    )
+
+
 def _steer(verb: str) -> dict[str, Any]:
     return an_object(
         {verb: _thing(verb), "if": _CONDITION},
@@ -255,7 +276,13 @@ def _expected(kind: str) -> dict[str, Any]:
         "headers": {"type": "object"},
     }
     return an_object(
-        {"at": DURATION, kind: _thing(kind) if kind in OBJECTS else TEXT, "error": TEXT}
+        {"at": DURATION, kind: _target(kind), "error": TEXT}
         | {name: fields.get(name, {}) for name in rehearsal_case.EXPECT_FIELDS[kind]},
         required=(kind,),
     )
+
+
+def _target(kind: str) -> dict[str, Any]:
+    if kind in OBJECTS:
+        return _thing(kind)
+    return _CHANNEL if kind == "notify" else TEXT

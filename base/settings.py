@@ -20,6 +20,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from base.channel import Channel, parse_channels
 from base.errors import ConfigurationError
 from base.origins import Origins, read_toml
 from base.suggest import edits, hint
@@ -30,6 +31,9 @@ PREFIX: Final = "ENSUE_"
 
 _OTHERS: Final = frozenset({"ENSUE_API_URL", "ENSUE_API_KEY", "ENSUE_DEBUG"})
 """Variables of the client's side, which are no settings of the server."""
+
+_OPEN: Final = frozenset({"vars", "channels"})
+"""Tables whose names are the user's, in the file alone."""
 
 _SLIP: Final = 2
 """The edits by which a variable may differ from one of ours and still be taken for it."""
@@ -183,6 +187,10 @@ class Settings(_Group):
     log: Log = Log()
     vars: dict[str, Any] = Field(default_factory=dict)
     """What rules see as `vars`; any TOML."""
+    channels: Annotated[dict[str, Channel], BeforeValidator(parse_channels)] = Field(
+        default_factory=dict
+    )
+    """Where `notify` sends: tables with a `url`, or several `urls`, of Apprise."""
 
     @property
     def state_directory(self) -> Path:
@@ -234,6 +242,10 @@ def load(
 def _checked(directory: Path, values: dict[str, Any], origins: Origins) -> Settings:
     try:
         settings = Settings(**{**values, "directory": directory})
+    except ConfigurationError as error:
+        # Of what may hold a secret; it names its place, and repeats no value.
+        error.place = origins.of(tuple((error.place or "").split(".", 1)))
+        raise
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         path = tuple(str(part) for part in first["loc"])
@@ -269,7 +281,7 @@ def _refuse_unknown(values: Mapping[str, Any], origins: Origins) -> None:
     for path in _paths(values):
         if path in known or any(other[: len(path)] == path for other in known):
             continue
-        if path[0] == "vars":
+        if path[0] in _OPEN:
             continue
         siblings = sorted({o[len(path) - 1] for o in known if o[: len(path) - 1] == path[:-1]})
         if not siblings:
@@ -308,7 +320,7 @@ def _variables(
 
     Other `ENSUE_*` names are left alone: they may be a secret that a rule reads.
     """
-    known = {PREFIX + "_".join(path).upper(): path for path in _known() if path != ("vars",)}
+    known = {PREFIX + "_".join(path).upper(): path for path in _known() if path[0] not in _OPEN}
     for name, text in environ.items():
         if name in known:
             origins.named[known[name]] = name

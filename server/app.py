@@ -225,6 +225,7 @@ async def _floors(settings: Settings, database: Database) -> Floors:
         journal,
         metrics,
         allowed=Allowed.parse(settings.calls.allow_private_targets),
+        channels=settings.channels,
         alone=alone,
         watch=clock,
     )

@@ -161,9 +161,12 @@ def test_a_mistake_in_a_trigger_names_its_place(trigger, complaint):
         ({"run": "x"}, "actions: a rule has a list of at least one action, not a map"),
         (["x"], "actions[0]: an action is a map such as `run: my-flow`"),
         ([{}], "actions[0]: an action is one of run, emit, call"),
-        ([{"rnu": "x"}], "actions[0]: an action is one of run, emit, call, cancel, pause, resume, retry (did you mean `run`?)"),
+        (
+            [{"rnu": "x"}],
+            "actions[0]: an action is one of run, emit, call, notify, cancel, pause, resume, retry (did you mean `run`?)",
+        ),
         ([{"run": "x", "emit": "y"}], "actions[0]: one action does one thing"),
-        ([{"notify": "x"}], "actions[0].notify: the action `notify` is not supported"),
+        ([{"publish": "x"}], "actions[0].publish: the action `publish` is not supported"),
         ([{"run": "x", "if": "1 +"}], "actions[0].if: the expression ends too early"),
         ([{"run": "x", "if": "'a'"}], "actions[0].if: a condition must be true or false"),
         (
