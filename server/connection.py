@@ -63,12 +63,10 @@ class Connection(web.RequestHandler):
             super().data_received(data)  # how aiohttp asks itself to go on
         elif self._boarded is not None:
             self._hold(data)
-        elif not (self._whole and self._idle):
-            self._whole = False
+        elif not (self._whole and self._idle and self._board(data)):
+            before = len(self._messages)
             super().data_received(data)
-        elif not self._board(data):
-            super().data_received(data)
-            self._whole = self._learn(data)
+            self._whole = self._whole and self._learn(data, before)
 
     async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - aiohttp's signature
         if self._boarded is not None:
@@ -111,11 +109,14 @@ class Connection(web.RequestHandler):
         if len(self._held) > _MAX_HELD and self.transport is not None:
             self.transport.pause_reading()
 
-    def _learn(self, data: bytes) -> bool:
-        """Whether `data`, which aiohttp has read, was one whole request; its head is remembered."""
-        if len(self._messages) != 1:
+    def _learn(self, data: bytes, before: int) -> bool:
+        """Whether `data`, which aiohttp has read, was one whole request; its head is remembered.
+
+        `before` is how many requests waited before it was read.
+        """
+        if len(self._messages) != before + 1:
             return False
-        message, payload = self._messages[0]
+        message, payload = self._messages[-1]
         if not isinstance(message, RawRequestMessage) or message.chunked or not payload.is_eof():
             return False
         head = data[: data.find(END)]
