@@ -250,7 +250,7 @@ def _came_and_went(old: _Members, new: _Members) -> tuple[_Members, _Members]:
         return (), ()
     if not old or not new:
         return new, old
-    first = bisect_left(old, new[0][:3], key=_place)
+    first = 0 if old[0] is new[0] else bisect_left(old, new[0][:3], key=_place)
     stayed = len(old) - first
     if old[first:] == new[:stayed]:
         return new[stayed:], old[:first]

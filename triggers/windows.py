@@ -99,7 +99,7 @@ class Windows:
     def __init__(self, *, most_cached: int = MOST_CACHED) -> None:
         self._most = most_cached
         self._cached: OrderedDict[WindowKey, Window] = OrderedDict()
-        self._weight = 0
+        self._members = 0
         self._turn: _Turn | None = None
         self.on_timer: Callable[[Micros], None] = lambda _due: None
         """Called after a commit that set timers, with the earliest of them."""
@@ -135,9 +135,12 @@ class Windows:
         if turn.tx.dialect != "sqlite":
             return
         self._forget(turn.dropped)
+        cached = self._cached
         for key, window in turn.changed.items():
-            self._put(key, window)
-        while self._weight > self._most:
+            before = cached.pop(key, NEW)
+            cached[key] = window
+            self._members += len(window.state.members) - len(before.state.members)
+        while len(cached) + self._members > self._most:
             self._pop(next(iter(self._cached)))
 
     def turn(self, tx: Tx) -> _Turn:
@@ -159,15 +162,10 @@ class Windows:
                 self._cached.move_to_end(key)
         return window
 
-    def _put(self, key: WindowKey, window: Window) -> None:
-        self._pop(key)
-        self._cached[key] = window
-        self._weight += _weight(window)
-
     def _pop(self, key: WindowKey) -> None:
         window = self._cached.pop(key, None)
         if window is not None:
-            self._weight -= _weight(window)
+            self._members -= len(window.state.members)
 
     def _forget(self, automations: Collection[str]) -> None:
         if automations:
@@ -279,7 +277,3 @@ class WindowRows:
             )
             for number, newest, content, firing, written in rows
         }
-
-
-def _weight(window: Window) -> int:
-    return 1 + len(window.state.members)
