@@ -90,8 +90,9 @@ bench: $(READY) ## Measure: each figure beside the limit it is measured against
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: chaos
-chaos: $(READY) ## Kill the service over and over and reconcile every ledger
+chaos: $(READY) ## Kill the service over and over and reconcile every ledger; hold rules to their model
 	@$(BIN)/python -m tests.chaos $(ARGS)
+	$(if $(ARGS),,@$(BIN)/python -m tests.schedules)
 
 .PHONY: clean
 clean: ## Remove the environment and every cache

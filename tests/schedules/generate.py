@@ -194,10 +194,10 @@ def schedule(kind: str, random: Random, around: Shared, unit: int = 1) -> Schedu
 
 
 def _sends(random: Random) -> list[Step]:
-    busy = random.choice((3, 8, 16))
+    busy = random.choice((3, 10, 20, 30))
     sent: list[Sent] = []
     sends: list[Step] = []
-    for _ in range(random.randint(0, busy)):
+    for _ in range(random.randint(busy // 2, busy)):
         at = random.randint(0, END)
         together = []
         for _ in range(random.choice((1, 1, 1, 2, 4))):

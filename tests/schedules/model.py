@@ -133,14 +133,14 @@ class Rule:
         due: list[tuple[Micros, int, str, str, Any]] = []
         for (number, key), tree in self.trees.items():
             for at, path, one in tree.timers():
-                if at < now and (at >= self.start or now > self.start + min(one.span, MINUTE)):
+                if self._rings(at, one.span, now):
                     due.append((at, number, path, _text(key), key))
-        due += [
-            (clock.due, number, "", "", None)
-            for number, clock in self.clocks.items()
-            if clock.due is not None and clock.due < now
-        ]
-        due += [(at, 0, "#gather", _text(key), key) for at, key in self.flow.timers() if at < now]
+        for number, clock in self.clocks.items():
+            if clock.due is not None and self._rings(clock.due, 0, now):
+                due.append((clock.due, number, "", "", None))
+        for at, key in self.flow.timers():
+            if self._rings(at, 0, now):
+                due.append((at, 0, "#gather", _text(key), key))
         for at, number, path, _, key in sorted(due, key=lambda one: one[:4]):
             self.log += 1
             if path == "#gather":
@@ -152,6 +152,10 @@ class Rule:
             else:
                 said = self.trees[number, key].ring(path, at, now, self.log)
                 self._said(number, key, said, now)
+
+    def _rings(self, due: Micros, span: Micros, now: Micros) -> bool:
+        """What came due before the start waits a little, for what is still on its way."""
+        return due < now and (due >= self.start or now > self.start + min(span, MINUTE))
 
     def _said(self, number: int, key: Any, said: list[Said], now: Micros) -> None:
         for one in said:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import orjson
@@ -73,7 +73,7 @@ class Life:
 
 
 class Service:
-    """Does what moves say. `done` is called after each transaction of theirs."""
+    """Does what moves say."""
 
     def __init__(self, address: Address, schedules: Mapping[str, Schedule]) -> None:
         self._address = address
@@ -81,7 +81,11 @@ class Service:
         self._now: Micros = 0
         self._database: Database | None = None
         self._life: Life | None = None
-        self.done: Callable[[Move], None] = lambda _move: None
+
+    async def open(self) -> None:
+        """The database alone; nothing is at work yet."""
+        self._database = Database(self._address)
+        await self._database.open()
 
     async def close(self) -> None:
         if self._life is not None:
@@ -89,31 +93,32 @@ class Service:
         if self._database is not None:
             await self._database.close()
 
-    async def do(self, move: Move) -> None:
+    async def do(self, move: Move) -> AsyncIterator[Move]:
+        """Says so after each of its transactions: timers may take several."""
         self._now = move.now
         if move.kind == "start":
             await self._start()
-            self.done(move)
-            return
+        elif move.kind == "send":
+            await self._send(move)
+        elif move.kind == "ring":
+            while await self._at_work.timers.ring():
+                yield move
+        elif move.kind == "define":
+            rules = [(ServedRule.parse(one), None) for one in moves.rules(move)]
+            await self._at_work.book.apply(Proposal("schedules", rules))
+        else:
+            for name in move.what:
+                await getattr(self._at_work.book, move.kind)(name)
+        yield move
+
+    @property
+    def _at_work(self) -> Life:
         assert self._life
-        match move.kind:
-            case "define":
-                rules = [(ServedRule.parse(one), None) for one in moves.rules(move)]
-                await self._life.book.apply(Proposal("schedules", rules))
-            case "send":
-                await self._send(move)
-            case "pause" | "resume":
-                for name in move.what:
-                    await getattr(self._life.book, move.kind)(name)
-            case "ring":
-                while await self._life.timers.ring():
-                    self.done(move)
-        self.done(move)
+        return self._life
 
     async def _send(self, move: Move) -> None:
-        assert self._life
         told = [
-            self._life.journal.enqueue(Change(envelope.batch(events, now=move.now)))
+            self._at_work.journal.enqueue(Change(envelope.batch(events, now=move.now)))
             for events in moves.events(move, self._schedules)
         ]
         await asyncio.gather(*told)
@@ -122,8 +127,8 @@ class Service:
         if self._life is not None:
             await self._life.end()
         if self._database is None:
-            self._database = Database(self._address)
-            await self._database.open()
+            await self.open()
+        assert self._database
         self._life = Life(self._database, lambda: self._now)
         await self._life.begin()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -69,17 +68,23 @@ def wanted(done: Sequence[Move], schedules: Mapping[str, Schedule]) -> dict[str,
     return rules
 
 
-async def differences(address: Address, schedules: Mapping[str, Schedule]) -> dict[str, Difference]:
-    """By schedule, where service and model disagree; run in one life of this process."""
+async def trial(
+    address: Address, schedules: Mapping[str, Schedule]
+) -> tuple[dict[str, Difference], int]:
+    """By schedule, where service and model disagree; and what came of them all, in firings."""
     service = Service(address, schedules)
     done: list[Move] = []
-    service.done = done.append
     try:
         for move in moves(schedules):
-            await service.do(move)
-        return compared(*await service.found(), wanted(done, schedules))
+            done += [one async for one in service.do(move)]
+        rules = wanted(done, schedules)
+        return compared(*await service.found(), rules), sum(len(r.rows) for r in rules.values())
     finally:
         await service.close()
+
+
+async def differences(address: Address, schedules: Mapping[str, Schedule]) -> dict[str, Difference]:
+    return (await trial(address, schedules))[0]
 
 
 def compared(
@@ -100,8 +105,3 @@ def compared(
         if missing or too_many or left_out:
             told[name] = Difference(tuple(missing), tuple(too_many), left_out)
     return told
-
-
-def alone(address: Address, schedule: Schedule, name: str = "s") -> Difference | None:
-    """What one schedule by itself comes to, for a test or for whoever shrinks it."""
-    return asyncio.run(differences(address, {name: schedule})).get(name)
