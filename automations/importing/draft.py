@@ -96,6 +96,4 @@ def _refusals(definition: Mapping[str, Any]) -> list[Note]:
 
 
 def _why(code: str) -> str:
-    if code == "not_supported":
-        return "the rule is written as the language has it, and this version does not load it"
-    return f"this version does not load the rule as it stands ({code})"
+    return f"the rule does not load as it stands ({code})"

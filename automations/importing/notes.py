@@ -9,7 +9,7 @@ from base.place import within
 
 Kind = Literal["missing", "differs", "refused", "info"]
 """`missing` has no equal here and was left out or replaced; `differs` was carried over and
-works a little differently; `refused` was written, and this version does not load it; `info`
+works a little differently; `refused` was written, and is not in order as it stands; `info`
 is good to know."""
 
 

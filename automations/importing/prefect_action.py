@@ -120,11 +120,20 @@ def _parameters(value: Any, notes: Notes) -> Any:
 def _notify(form: Form, around: Around, notes: Notes) -> Form:
     block = form.get("block_document_id", "")
     own = around.trigger.own
+    title = templated(_said(form.get("subject"), "Automation"), notes.at("subject"), own=own)
+    body = form.get("body")
+    if not (isinstance(body, str) and body.strip()):
+        notes.at("body").differs("a message without a text", "a message has one: it is the title")
+        body = None
     return {
         "notify": _named(block, "channel", around, notes.at("block_document_id")),
-        "title": templated(form.get("subject", "Automation"), notes.at("subject"), own=own),
-        "message": templated(form.get("body", ""), notes.at("body"), own=own),
+        "title": title,
+        "message": templated(body, notes.at("body"), own=own) if body else title,
     }
+
+
+def _said(text: Any, otherwise: str) -> str:
+    return text if isinstance(text, str) and text.strip() else otherwise
 
 
 def _call(form: Form, around: Around, notes: Notes) -> Form:

@@ -184,7 +184,7 @@ def _print_notes(console: Console, imported: Imported, file: str) -> None:
     console.print(
         Text(
             f"{file}: {_many(len(imported.drafts), 'rule')}, {_many(len(rows), 'note')}; "
-            f"{shadowed} in shadow, {refused} that this version does not load",
+            f"{shadowed} in shadow, {refused} that do not load",
             style="bold",
         )
     )

@@ -37,7 +37,12 @@ EVENT: dict[str, Any] = {
 
 
 def drafts(document: Any) -> tuple[Draft, ...]:
-    return from_eventbridge(document).drafts
+    """The rules that come of it; all of them load."""
+    found = from_eventbridge(document).drafts
+    for draft in found:
+        assert draft.loads
+        Rule.parse(dict(draft.definition))
+    return found
 
 
 def one(pattern: Any = None, *targets: dict[str, Any], **more: Any) -> Draft:

@@ -24,7 +24,13 @@ FAILED = {"type": "event", "posture": "Reactive", "expect": ["prefect.flow-run.F
 
 
 def imported(form: Any, **names: str) -> Imported:
-    return from_prefect(form, names)
+    """What comes of it; whatever comes is a rule that loads."""
+    result = from_prefect(form, names)
+    for draft in result.drafts:
+        assert [note for note in draft.notes if note.kind == "refused"] == []
+        assert draft.loads
+        Rule.parse(dict(draft.definition))
+    return result
 
 
 def one(trigger: dict[str, Any], *actions: dict[str, Any], **more: Any) -> Draft:
@@ -389,7 +395,7 @@ def test_the_end_of_a_run_fires_an_imported_rule(data: dict[str, Any], expected:
 def test_an_action_does_the_same(form: dict[str, Any], becomes: Any) -> None:
     automation = {"name": "it", "trigger": FAILED, "actions": [form]}
     names = {FLOW: "load-orders", "w": "https://example.com/in"}
-    [draft] = from_prefect(automation, names).drafts
+    [draft] = imported(automation, **names).drafts
     assert draft.definition["actions"] == [becomes]
     assert notes(draft, "missing") == []
 
@@ -422,6 +428,19 @@ def test_an_id_nobody_named_is_told() -> None:
     [note] = [note for note in draft.notes if note.kind == "missing"]
     assert note.place == "actions[0].deployment_id"
     assert f"--name {FLOW}=NAME" in note.advice
+
+
+def test_a_message_without_a_text_says_its_title() -> None:
+    for body in (None, "", " "):
+        form = {
+            "type": "send-notification",
+            "block_document_id": FLOW,
+            "subject": "s",
+            "body": body,
+        }
+        action = one(FAILED, form).definition["actions"][0]
+        assert (action["title"], action["message"]) == ("s", "s")
+    assert action_of({"type": "send-notification"})["message"] == "Automation"
 
 
 def test_nothing_to_do_is_left_out_and_told() -> None:
