@@ -62,12 +62,13 @@ class Throttle:
     def counted(self, state: WindowState, now: Micros | None) -> tuple[tuple[Member, ...], int]:
         """Of those that passed the ones that count, and how many it held back since the last.
 
-        With None for `now`, all that it still knows of count.
+        With None for `now`, all that it still knows of count. What is as far ahead as behind has
+        passed before the clock was set back.
         """
         passed = tuple(
             member
             for member in state.members
-            if member.part != _TALLY and (now is None or member.time > now - self.every)
+            if member.part != _TALLY and (now is None or abs(member.time - now) < self.every)
         )
         tallies = (int(member.value or 0) for member in state.members if member.part == _TALLY)
         return passed, next(tallies, 0) if passed else 0
@@ -105,7 +106,7 @@ class Gathering:
         first, firings, events = now, 1, fired.size
         if state.marks:
             begun, counted = state.marks
-            first = begun.time
+            first = min(begun.time, now)
             firings += int(begun.value or 0)
             events += int(counted.value or 0)
         new = {Member(stored.event.time, stored.position) for stored in fired.events}

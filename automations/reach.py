@@ -17,6 +17,7 @@ from automations.steer_action import Steering
 from automations.steering import Done, Needless, NotThere, RunCommand, RunSteerer, Steered
 from automations.turn import Turn
 from base.suggest import hint
+from events import epoch
 from events.event import Event
 from events.tx import Tx
 from triggers.arming import arm
@@ -116,6 +117,8 @@ class Reach:
 async def pause(tx: Tx, windows: Windows, name: str, reason: str) -> bool:
     """Stop a rule until it is resumed. False where it is paused already, or gone."""
     changed = await store.pause(tx, name, reason)
+    if changed:
+        await epoch.advance(tx)
     await windows.hush(tx, [name])
     return changed
 
@@ -124,6 +127,8 @@ async def resume(tx: Tx, windows: Windows, rules: Ruleset, name: str) -> bool:
     """Let a paused rule go on, its silences counted from now. False where it is not paused."""
     changed = await store.resume(tx, name)
     live = rules.get(name)
+    if changed:
+        await epoch.advance(tx)
     if changed and live is not None and live.rule.enabled:
         await arm(tx, windows, name, live.rule.triggers)
     return changed

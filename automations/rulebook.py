@@ -27,6 +27,7 @@ from automations.tables import AutomationRow
 from base.database import Database
 from base.errors import EnsueError, NotFoundError, UnprocessableError
 from base.logs import logger
+from events import epoch
 from events.change import Change, Lane
 from events.event import Event
 from events.journal import Journal
@@ -59,7 +60,6 @@ class Rulebook:
         self._rules = rules
         self._windows = windows
         self._limits = limits
-        self._shared = database.address.dialect != "sqlite"
         self.on_resumed: Callable[[str], None] = lambda _name: None
         """Called with the name of a rule that a person resumed."""
         journal.subscribe(rules.committed)
@@ -78,14 +78,40 @@ class Rulebook:
             rows = (await session.exec(statement)).all()
         changes: dict[str, Live | None] = {live.rule.name: None for live in self._rules}
         for name, definition, revision, paused, _ in rows:
-            try:
-                rule = Rule.parse(orjson.loads(definition), limits=self._limits)
-                changes[name] = Live(rule, revision, bool(paused))
-            except EnsueError as error:
-                # Another version took it for a rule; it is back when it is applied again.
-                log.warning("stored_rule_invalid", automation=name, reason=str(error))
+            changes[name] = self._read(name, definition, revision, bool(paused))
         self._rules.switch(changes)
         self._rules.suspect(row[0] for row in rows if row[-1])
+
+    async def follow(self, tx: Tx) -> None:
+        """Take over what other servers changed, as this transaction sees it."""
+        there = {row.name: row for row in await store.standing(tx)}
+        changes: dict[str, Live | None] = {
+            live.rule.name: None for live in self._rules if live.rule.name not in there
+        }
+        news = []
+        for name, row in there.items():
+            live = self._rules.get(name)
+            if live is None or (live.revision, live.rule.digest) != (row.revision, row.digest):
+                news.append(name)
+            elif live.paused != row.paused:
+                changes[name] = replace(live, paused=row.paused)
+        for name, definition in await store.definitions(tx, news):
+            changes[name] = self._read(name, definition, there[name].revision, there[name].paused)
+        before = {name: self._rules.get(name) for name in changes}
+        self._rules.switch(changes)
+        for name, now in changes.items():
+            was = before[name]
+            if was and was.paused and now and not now.paused:
+                self.on_resumed(name)
+
+    def _read(self, name: str, definition: str, revision: int, paused: bool) -> Live | None:
+        try:
+            rule = Rule.parse(orjson.loads(definition), limits=self._limits)
+        except EnsueError as error:
+            # Another version took it for a rule; it is back when it is applied again.
+            log.warning("stored_rule_invalid", automation=name, reason=str(error))
+            return None
+        return Live(rule, revision, paused)
 
     async def apply(self, proposal: Proposal, *, instance: str = "", digest: str = "") -> Outcome:
         """Make the rules what the proposal says, in one transaction.
@@ -109,8 +135,6 @@ class Rulebook:
             return application.events, lambda: self._with(application.changed)
 
         await self._submit(decide)
-        if outcome.skipped and self._shared:
-            await self.load()  # another server brought this content, maybe since we loaded
         return outcome
 
     async def remove(self, name: str) -> None:
@@ -181,6 +205,7 @@ class Rulebook:
         async def operation(tx: Tx) -> Sequence[Event]:
             events, turnover = await decide(tx)
             if events:
+                await epoch.advance(tx)
                 self._rules.stage(events[0].id, turnover)
                 staged.append(events[0].id)
             return events

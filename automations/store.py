@@ -147,6 +147,38 @@ async def saved(tx: Tx) -> dict[str, Saved]:
     return {row[0]: Saved(*row) for row in rows}
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A good rule as it stands, but for its definition."""
+
+    name: str
+    revision: int
+    digest: str
+    paused: bool
+
+
+async def standing(tx: Tx) -> list[Standing]:
+    """All that have a definition."""
+    rows = await tx.fetch(
+        "SELECT name, revision, digest, paused FROM automation WHERE definition IS NOT NULL"
+    )
+    return [
+        Standing(name, revision, digest, bool(paused)) for name, revision, digest, paused in rows
+    ]
+
+
+async def definitions(tx: Tx, names: Sequence[str]) -> list[tuple[str, str]]:
+    """The definitions of these rules, as JSON."""
+    if not names:
+        return []
+    rows = await tx.fetch(
+        "SELECT name, definition FROM automation"
+        f" WHERE name {tx.any(1, 'text')} AND definition IS NOT NULL",
+        list(names),
+    )
+    return [(name, definition) for name, definition in rows]
+
+
 async def add(tx: Tx, rule: Rule, origin: str, brought: Brought | None) -> None:
     """Insert a rule that was not there."""
     await tx.insert(_RULE, [_row(rule.name, origin, brought, tx.now, rule=rule)])

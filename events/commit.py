@@ -72,7 +72,11 @@ class Commit:
 
         `head` is the end of the log where it is known; otherwise it is read.
         """
-        self._position, self.backlog = head or await log.head(self._tx)
+        if head is None:
+            position, backlog, epoch = await log.head(self._tx)
+            head = position, backlog
+            await self._evaluator.follow(self._tx, epoch)
+        self._position, self.backlog = head
         self._last = self._position
         if self.backlog:
             await self._evaluate_pending()

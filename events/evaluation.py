@@ -33,6 +33,13 @@ class Evaluator(Protocol):
         """Who is concerned. Pure and outside any transaction. Never raises for an odd event."""
         ...
 
+    async def follow(self, tx: Tx, epoch: int) -> None:
+        """Take over what other servers changed, if this number is news (see `events.epoch`).
+
+        Called before anything else is done in a transaction.
+        """
+        ...
+
     async def advance(self, tx: Tx, matched: Sequence[Matched]) -> list[Event]:
         """Advance what the events touch, in this order, and write what they set in motion.
 
@@ -50,6 +57,9 @@ class NoRules:
 
     def match(self, event: Event) -> Matched:
         return Matched(event, (), 0)
+
+    async def follow(self, tx: Tx, epoch: int) -> None:
+        pass
 
     async def advance(self, tx: Tx, matched: Sequence[Matched]) -> list[Event]:  # noqa: ARG002 - the protocol's
         return []

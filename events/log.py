@@ -25,6 +25,14 @@ MAX_PAGE = 1_000
 _APPEND = InsertSpec(EventRow)
 _MARK = InsertSpec(PendingRow)
 _COLUMNS = ", ".join(f"e.{name}" for name in _APPEND.columns)
+_HEAD = {
+    dialect: "SELECT coalesce((SELECT max(position) FROM event), 0),"
+    f" EXISTS (SELECT 1 FROM pending), {epoch}"
+    for dialect, epoch in (
+        ("sqlite", "0"),
+        ("postgresql", "coalesce((SELECT number FROM epoch WHERE id = 1), 0)"),
+    )
+}
 _NO_ATTRIBUTES: Mapping[str, Any] = {}
 
 
@@ -52,12 +60,11 @@ async def append(tx: Tx, events: Sequence[tuple[int, Event]]) -> None:
     )
 
 
-async def head(tx: Tx) -> tuple[int, bool]:
-    """The last position given out, and whether events wait for their evaluation."""
-    rows = await tx.fetch(
-        "SELECT coalesce((SELECT max(position) FROM event), 0), EXISTS (SELECT 1 FROM pending)"
-    )
-    return int(rows[0][0]), bool(rows[0][1])
+async def head(tx: Tx) -> tuple[int, bool, int]:
+    """The last position given out, whether events wait for their evaluation, and the epoch."""
+    rows = await tx.fetch(_HEAD[tx.dialect])
+    position, waiting, epoch = rows[0]
+    return int(position), bool(waiting), int(epoch)
 
 
 async def mark_pending(tx: Tx, positions: Sequence[int]) -> None:

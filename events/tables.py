@@ -85,6 +85,15 @@ class PendingRow(SQLModel, table=True):
     position: int = Field(sa_column=big(primary_key=True))
 
 
+class EpochRow(SQLModel, table=True):
+    """One row, where servers share a database (see `epoch.py`)."""
+
+    __tablename__ = "epoch"
+
+    id: int = Field(primary_key=True)
+    number: int = Field(sa_column=big())
+
+
 class ReplayRow(SQLModel, table=True):
     """Deliveries whose id is not signed, by what is signed: the body. Kept for `replay_window`."""
 

@@ -20,6 +20,7 @@ from automations import retention as firing_retention
 from automations.directory import RuleDirectory
 from automations.figures import Figures
 from automations.firing_sink import FiringRecorder
+from automations.following import RuleFollowing
 from automations.occasions import Occasions
 from automations.reach import Reach
 from automations.rulebook import Rulebook
@@ -104,6 +105,7 @@ class Floors:
     timers: Timers
     rules: Ruleset
     rulebook: Rulebook
+    following: RuleFollowing | None
     directory: RuleDirectory
     occasions: Occasions
     dispatcher: Outgoing
@@ -176,6 +178,7 @@ async def composed(settings: Settings) -> AsyncIterator[App]:
             floors.engine.launcher,  # its fork server comes up while all others start
             floors.storage,
             floors.clock,
+            *([floors.following] if floors.following else []),
             floors.timers,
             _housekeeping(floors),
             refusals,
@@ -208,6 +211,7 @@ async def _floors(settings: Settings, database: Database) -> Floors:
     journal = Journal(writer, seen, evaluator, intake_bytes=settings.limits.intake_bytes)
     rulebook = Rulebook(database, journal, rules, windows, limits=limits(settings))
     rulebook.on_resumed = recorder.forget
+    evaluator.on_epoch = rulebook.follow
     journal.subscribe(windows.committed)
     journal.subscribe(recorder.committed)
     journal.subscribe(count_stored(metrics))
@@ -242,6 +246,7 @@ async def _floors(settings: Settings, database: Database) -> Floors:
         timers=timers,
         rules=rules,
         rulebook=rulebook,
+        following=None if alone else RuleFollowing(database, journal, evaluator),
         directory=RuleDirectory(
             settings.directory, rulebook, instance=_instance(settings), limits=limits(settings)
         ),

@@ -13,7 +13,7 @@ once for each firing that was cut; except for the telling itself, which would go
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -58,6 +58,10 @@ class TriggerEvaluator:
         self._listeners: dict[tuple[str, int], Listener] = {}
         self._erring = Erring()
         self.epoch = 0
+        self.followed = 0
+        """The epoch of the database that the rules here are of."""
+        self.on_epoch: Callable[[Tx], Awaitable[None]] | None = None
+        """Called in a transaction that is of another one."""
 
     def suspect(self, automations: Iterable[str]) -> None:
         """These rules erred when they were last asked."""
@@ -103,6 +107,11 @@ class TriggerEvaluator:
         listener = self._listeners.get((key.automation, key.trigger))
         nodes = listener.trigger.nodes if listener else ()
         return next((node for node in nodes if node.path == key.path), None)
+
+    async def follow(self, tx: Tx, epoch: int) -> None:
+        if epoch != self.followed and self.on_epoch is not None:
+            await self.on_epoch(tx)
+        self.followed = epoch
 
     async def skip(self, tx: Tx, timer: Event) -> None:
         """Let a window go on behind its timer, as if it had rung, without what that sets off."""

@@ -26,7 +26,7 @@ def chaos() -> Iterator[Chaos]:
     processes: list[subprocess.Popen[str]] = []
 
     def run(*options: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "tests.chaos", *map(str, options)]
+        command = [sys.executable, "-m", "tests.chaos", "--trial", "kills", *map(str, options)]
         process = subprocess.Popen(
             command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )

@@ -8,6 +8,8 @@ import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -16,17 +18,29 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from tests.chaos import set_clock
 from tests.chaos.broken import FAULTS
 from tests.chaos.killer import LONGEST
 from tests.chaos.service import ServiceError
 from tests.chaos.trial import Outcome, Trial, Watcher, run
 
 _SHOWN = 10
+_NO_SOCKETS = shutil.ignore_patterns("postgres", "*.sock")
 
 console = Console(highlight=False)
 
 
+TRIALS = ("kills", "clock")
+
+
 @click.command()
+@click.option(
+    "--trial",
+    "trials",
+    type=click.Choice(TRIALS),
+    multiple=True,
+    help="Only this one of: killing it, setting its clock.",
+)
 @click.option("--events", default=50_000, show_default=True, help="Events to send.")
 @click.option("--kills", default=500, show_default=True, help="Processes to kill.")
 @click.option(
@@ -46,6 +60,7 @@ console = Console(highlight=False)
 @click.option("--broken", type=click.Choice(list(FAULTS)), help="A build broken on purpose.")
 @click.option("--keep", type=click.Path(path_type=Path), help="Keep all files in this folder.")
 def main(
+    trials: tuple[str, ...],
     events: int,
     kills: int,
     database: str,
@@ -55,37 +70,55 @@ def main(
     broken: str | None,
     keep: Path | None,
 ) -> None:
-    """Kill the service over and over under load, then reconcile every ledger.
+    """Kill the service over and over under load, then reconcile every ledger; and other hardships.
 
     Exits with 1 where a promise was not kept.
     """
     seed = secrets.randbelow(1_000_000) if seed is None else seed
+    trials = trials or TRIALS
     kept = True
-    for name in ("sqlite", "postgresql") if database == "both" else (database,):
-        trial = Trial(name, seed, events, 0 if graceful else kills, graceful, broken, longest)
-        folder = Path(tempfile.mkdtemp(prefix="ensue-chaos-"))
-        try:
-            outcome = asyncio.run(_watched(trial, folder))
-        except ServiceError as error:
-            raise click.ClickException(f"the service does not start: {error}") from None
-        except asyncio.CancelledError:
-            raise click.Abort from None
-        finally:
-            if keep:
-                shutil.copytree(folder / "project", keep / name, dirs_exist_ok=True)
-            shutil.rmtree(folder, ignore_errors=True)
-        _tell(trial, outcome)
-        kept = kept and outcome.kept
+    if "kills" in trials:
+        for name in ("sqlite", "postgresql") if database == "both" else (database,):
+            trial = Trial(name, seed, events, 0 if graceful else kills, graceful, broken, longest)
+            what = f", broken on purpose: {broken}" if broken else ""
+            kept &= _tried(
+                f"{name}, seed {seed}{what}", partial(_watched, trial), keep and keep / name
+            )
+    if "clock" in trials and set_clock.library() is None:
+        console.print(f"Setting the clock is left out: {set_clock.MISSING}.")
+    elif "clock" in trials:
+        kept &= _tried("the clock is set", set_clock.run, keep and keep / "clock")
     if not kept:
         console.print(f"[bold red]Not kept.[/] The seed was {seed}.")
     sys.exit(0 if kept else 1)
 
 
+def _tried(title: str, trial: Callable[[Path], Awaitable[Outcome]], keep: Path | None) -> bool:
+    """Whether all promises were kept in this trial, which is told of."""
+    folder = Path(tempfile.mkdtemp(prefix="ensue-chaos-"))
+
+    async def run() -> Outcome:
+        task = asyncio.current_task()
+        assert task
+        # A stop of the test is a stop of everything that it started.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await trial(folder)
+
+    try:
+        outcome = asyncio.run(run())
+    except ServiceError as error:
+        raise click.ClickException(f"the service does not start: {error}") from None
+    except asyncio.CancelledError:
+        raise click.Abort from None
+    finally:
+        if keep:
+            shutil.copytree(folder, keep, dirs_exist_ok=True, ignore=_NO_SOCKETS)
+        shutil.rmtree(folder, ignore_errors=True)
+    _tell(title, outcome)
+    return outcome.kept
+
+
 async def _watched(trial: Trial, folder: Path) -> Outcome:
-    task = asyncio.current_task()
-    assert task
-    # A stop of the test is a stop of everything that it started.
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     columns = (
         TextColumn("{task.description:>22}"),
         BarColumn(),
@@ -105,9 +138,8 @@ async def _watched(trial: Trial, folder: Path) -> Outcome:
         return await run(trial, folder, watcher)
 
 
-def _tell(trial: Trial, outcome: Outcome) -> None:
-    what = f", broken on purpose: {trial.broken}" if trial.broken else ""
-    table = Table(title=f"{trial.database}, seed {trial.seed}{what}", title_justify="left")
+def _tell(title: str, outcome: Outcome) -> None:
+    table = Table(title=title, title_justify="left")
     for name in ("", "promise", "", "checked", "found"):
         table.add_column(name, justify="right" if name == "checked" else "left")
     for verdict in outcome.verdicts:

@@ -35,6 +35,7 @@ class Firing:
     automation: str
     trigger: int
     event: str
+    """The last that took part; empty where a clock fired."""
     outcome: str
     actions: int
 
@@ -112,6 +113,16 @@ class Shelf:
         left = {name: (await self._rows(sql))[0][0] for name, sql in _OPEN.items()}
         return {name: count for name, count in left.items() if count}
 
+    async def times(self, type_: str) -> list[int]:
+        """When the events of a type were, in microseconds, in the order of the log."""
+        sql = f"SELECT time FROM event WHERE type = '{type_}' ORDER BY position"
+        return [row[0] for row in await self._rows(sql)]
+
+    async def next_timer(self) -> int | None:
+        """When the next timer comes due, in microseconds."""
+        rows = await self._rows("SELECT min(due) FROM timer")
+        return None if rows[0][0] is None else int(rows[0][0])
+
     async def flows(self) -> int:
         """How many flows are known."""
         return int((await self._rows("SELECT count(*) FROM flow"))[0][0])
@@ -162,4 +173,4 @@ def _parsed(row: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _firing(row: tuple[Any, ...]) -> Firing:
     id_, automation, trigger, events, outcome, actions = row
-    return Firing(id_, automation, trigger, json.loads(events)[-1], outcome, actions)
+    return Firing(id_, automation, trigger, (json.loads(events) or [""])[-1], outcome, actions)

@@ -43,6 +43,9 @@ class Fan:
     def match(self, event: Event) -> Matched:
         return Matched(event, ("hit",), self.epoch)
 
+    async def follow(self, tx: Tx, epoch: int) -> None:
+        pass
+
     async def advance(self, tx: Tx, matched: Sequence[Matched]) -> list[Event]:
         derived = []
         for m in matched:

@@ -234,3 +234,12 @@ async def test_an_action_that_waits_is_brought_back_with_the_clock(world, clocks
     for _ in range(2):
         await world.journal.submit(Change(operation=put_right, lane=Lane.SERVICE))
     assert await world.rows("SELECT at, due FROM action") == [(clocks.wall, clocks.wall + MINUTE)]
+
+
+async def test_a_throttle_opens_though_the_clock_was_set_back(world, clocks, event):
+    await world.apply(beat(event="failed") | {"throttle": {"at_most": 1, "every": "10m"}})
+    await world.send(event("failed", at=clocks.wall))
+    clocks.leap(-HOUR)
+    await world.send(event("failed", at=clocks.wall))
+    await world.send(event("failed", at=clocks.wall))
+    assert fired(world) == 2
