@@ -7,7 +7,7 @@ they act again, and asking twice is two occasions. The breaker does not count th
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from automations import notices, store
@@ -21,15 +21,20 @@ from events.event import Event, Stored
 from events.journal import Journal
 from events.tx import Tx
 from triggers.evaluator import TriggerEvaluator, decided
+from triggers.listener import Hit
 from triggers.sink import Fired, Occasion
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What came of it: the id of the occasion, and of the firings."""
+    """What came of it: the id of the occasion, and of the firings.
+
+    `untold` are the rules that the event would have concerned, had they not heard of it before.
+    """
 
     id: str
     firings: tuple[str, ...]
+    untold: tuple[str, ...] = ()
 
 
 class Occasions:
@@ -69,7 +74,8 @@ class Occasions:
     async def replay(self, stored: Stored, automation: str | None = None) -> Asked:
         """Evaluate an event of the log again, by the rules of now, or by one of them.
 
-        Triggers that remember do not hear of it: in their windows it was counted, or was not.
+        Triggers that remember do not hear of it: in their windows it was counted, or was not, and
+        counting it twice would be wrong. `untold` names their rules. Flow control is passed by.
         Raises NotFoundError for a rule that is not there, ConflictError for one that is paused
         or disabled.
         """
@@ -81,11 +87,19 @@ class Occasions:
             )
         occasion = Occasion(new_id(), now())
         fired: list[Fired] = []
+        untold: list[str] = []
 
         async def operation(tx: Tx) -> Sequence[Event]:
-            nonlocal fired
+            nonlocal fired, untold
             matched = self._evaluator.match(stored.event)
             matched.position = stored.position
+            untold = sorted(
+                {
+                    hit.listener.automation
+                    for hit in matched.hits
+                    if isinstance(hit, Hit) and hit.window is not None
+                }
+            )
             found, _ = decided([matched], tx.now, occasion=occasion)
             fired = [
                 one
@@ -94,7 +108,8 @@ class Occasions:
             ]
             return await self._recorded(tx, fired)
 
-        return await self._submit(occasion, lambda: fired, operation)
+        asked = await self._submit(occasion, lambda: fired, operation)
+        return replace(asked, untold=tuple(n for n in untold if automation in (None, n)))
 
     async def _recorded(self, tx: Tx, fired: Sequence[Fired]) -> Sequence[Event]:
         """Record the firings, unless an earlier try of this very occasion did."""

@@ -400,7 +400,13 @@ SHAPES: Final[Mapping[str, Schema]] = {
         runs=TEXTS,
         actions={"type": "array", "items": {"$ref": "#/components/schemas/Action"}},
     ),
-    "Replayed": _object("id firings", id=TEXT, firings=COUNT, firing_ids=TEXTS),
+    "Replayed": _object(
+        "id firings",
+        id=TEXT,
+        firings=COUNT,
+        firing_ids=TEXTS,
+        untold={**TEXTS, "description": "Rules that remember, and do not count an event twice"},
+    ),
     "Flow": _object(
         "name status paused parameters",
         name=TEXT,

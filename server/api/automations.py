@@ -160,7 +160,8 @@ class AutomationsApi:
         stored = await self._lookup.event(call.values["id"])
         asked = await self._occasions.replay(stored, form.automation)
         firings = list(asked.firings)
-        return reply({"id": asked.id, "firings": len(firings), "firing_ids": firings}, 202)
+        answer = {"id": asked.id, "firings": len(firings), "firing_ids": firings}
+        return reply({**answer, "untold": list(asked.untold)}, 202)
 
     async def _automation(self, name: str) -> Automation:
         async with self._database.reader() as session:

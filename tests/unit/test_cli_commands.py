@@ -321,6 +321,15 @@ def test_replaying_an_event(api: Api, run: Run) -> None:
     assert api.asked[0]["body"] == {"automation": "review"}
 
 
+def test_who_replays_an_event_is_told_which_rules_did_not_hear_of_it(api: Api, run: Run) -> None:
+    answer = {"id": "e2", "firings": 0, "untold": ["three-failures"]}
+    api.answers["POST /api/events/e1/replay"] = 202, answer
+    code, out, err = run("replay", "e1")
+    assert (code, "0 firings" in out) == (0, True)
+    assert "three-failures" in err
+    assert "--event e1" in err
+
+
 def test_running_a_flow_reads_parameters_as_json_or_text(api: Api, run: Run) -> None:
     api.answers["POST /api/flows/review-order/runs"] = 201, RUN | {"state": "scheduled"}
     code, out, err = run(

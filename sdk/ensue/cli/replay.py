@@ -12,7 +12,10 @@ from ensue.cli.options import Session, client_command
 @click.argument("event")
 @click.option("--automation", metavar="NAME", help="Only for this automation.")
 def command(session: Session, event: str, automation: str | None) -> None:
-    """Let EVENT happen again: the automations of today see it as a new event."""
+    """Let EVENT set off the automations of today once more.
+
+    Those that remember, such as a count, do not count it twice.
+    """
     body = {"automation": automation} if automation else {}
     answer = session.client.post(f"/api/events/{segment(event)}/replay", body)
     output = session.output
@@ -23,3 +26,8 @@ def command(session: Session, event: str, automation: str | None) -> None:
     output.say("replayed as", answer["id"])
     if firings is not None:
         output.say(f"{firings} firing{'' if firings == 1 else 's'}")
+    if untold := answer.get("untold"):
+        output.note(
+            f"not told, for they remember and do not count an event twice: {', '.join(untold)};"
+            f" `ensue automations fire NAME --event {event}` lets one act"
+        )
