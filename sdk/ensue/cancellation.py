@@ -22,6 +22,7 @@ from typing import Any, Self
 from ensue.channel import Channel
 from ensue.errors import Cancelled
 from ensue.forks import undone_in_forks
+from ensue.helper_thread import HelperThread
 from ensue.logs import amid_a_line
 from ensue.timeouts import in_main_thread
 
@@ -120,7 +121,7 @@ class _Knocker:
     def __init__(self, cancellation: Cancellation) -> None:
         self._cancellation = cancellation
         self._lock = threading.Lock()
-        self._thread = threading.Thread(target=self._watch, name="ensue-cancel", daemon=True)
+        self._thread = HelperThread(self._watch)
 
     def start(self) -> None:
         self._told, self._teller = os.pipe()

@@ -45,6 +45,7 @@ from socket import MSG_DONTWAIT, SHUT_RDWR, socket
 from typing import IO, Any, Final, Protocol
 
 from ensue.errors import ChannelClosedError
+from ensue.helper_thread import HelperThread
 
 VERSION: Final = 1
 MAX_LINE: Final = 1024 * 1024
@@ -111,11 +112,11 @@ class use_channel:  # noqa: N801 - reads as the statement it is: `with use_chann
 
 
 class SocketChannel:
-    """The channel of a worker's child. `start()` it after the fork: it has two threads.
+    """The channel of a worker's child. `start()` it after the fork: it has a thread that reads.
 
     What is sent is in the kernel's hands when `send` returns, so that the last words of a
-    process that is killed are not lost; only where the worker is behind does a line wait for
-    the writer thread. The code that sends is interrupted by signals (cancellation, timeouts)
+    process that is killed are not lost; only where the worker is behind does a line wait, for
+    a thread that writes and is started then. The code that sends is interrupted by signals (cancellation, timeouts)
     at any point, and must not leave half a line behind: they are held while it writes, and
     only primitives that are atomic under signals are used here.
 
@@ -144,14 +145,11 @@ class SocketChannel:
         self._cancelled = False
         self._cancel_callback: Callable[[], None] | None = None
         self._closed = False
-        self._threads = [
-            threading.Thread(target=self._write, name="ensue-channel-writer", daemon=True),
-            threading.Thread(target=self._read, name="ensue-channel-reader", daemon=True),
-        ]
+        self._reader = HelperThread(self._read)
+        self._writer: HelperThread | None = None
 
     def start(self) -> None:
-        for thread in self._threads:
-            thread.start()
+        self._reader.start()
 
     def send(self, message: Message) -> None:
         if self._closed:
@@ -163,6 +161,9 @@ class SocketChannel:
             if line:
                 self._queued += len(line)
                 self._lines.put(line)
+                if self._writer is None:
+                    self._writer = HelperThread(self._write)
+                    self._writer.start()
         # Polled, as an event object could be left locked by a signal that comes at the
         # wrong moment. It is rare: the worker is megabytes behind.
         while self._queued - self._written > _MAX_WAITING and not self._closed:
@@ -196,15 +197,13 @@ class SocketChannel:
 
     def close(self, timeout: float = 5.0) -> None:
         """Writes out what is waiting, for at most so many seconds, and closes the socket."""
-        writer, reader = self._threads
         self._lines.put(None)
-        if writer.ident is not None:
-            writer.join(timeout)
+        if self._writer is not None:
+            self._writer.join(timeout)
         self._closed = True
         with suppress(OSError):  # the worker closed it first
             self._sock.shutdown(SHUT_RDWR)
-        if reader.ident is not None:
-            reader.join(timeout)
+        self._reader.join(timeout)
         self._incoming.close()
         self._sock.close()
 
