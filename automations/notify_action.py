@@ -117,6 +117,12 @@ class NotifyAction:
         """The channel that it names."""
         return self.to if isinstance(self.to, str) else None
 
+    @property
+    def literal_tags(self) -> tuple[str, ...]:
+        """The tags, where they do not depend on the event."""
+        source = self.tags.source if self.tags.is_literal else None
+        return (source,) if isinstance(source, str) else tuple(source or ())
+
     def spelled(self) -> str:
         """Whom it reaches, as a deed spells it."""
         return str(Notification(self.to, "", ""))

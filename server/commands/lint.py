@@ -51,6 +51,7 @@ def command(path: Path, strict: bool, events: int, as_json: bool) -> int:
     observed, why_not = _observed(project, loaded, events)
     findings = [
         *lint(loaded, flows, now=now(), observed=observed),
+        *project.channel_findings(loaded),
         *(Finding("error", problem) for problem in broken),
         *(
             # A secret is often there only where the project is served.

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from automations.channel_lint import channel_findings
+from automations.finding import Finding
 from automations.lint import FlowShape
 from automations.reader import Loaded, Problem, read_rules
 from base.settings import FILE, load
@@ -45,6 +47,12 @@ class Project:
     def variables(self) -> Mapping[str, Any]:
         """`vars` of the settings."""
         return load(self.root).vars if self.root else {}
+
+    def channel_findings(self, loaded: Loaded) -> list[Finding]:
+        """What is wrong with the channels that rules name; without a project nobody knows them."""
+        if self.root is None:
+            return []
+        return list(channel_findings(loaded, load(self.root).channels))
 
     def source_problems(self) -> list[Problem]:
         """What is wrong with the sources, where the whole project is looked at."""

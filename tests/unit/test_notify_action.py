@@ -5,8 +5,10 @@ from __future__ import annotations
 import orjson
 import pytest
 
+from automations.channel_lint import channel_findings
 from automations.firing import Firing
 from automations.notify_action import MAX_MESSAGE, Notification
+from automations.reader import gather
 from automations.rehearsal import rehearse
 from automations.rule import Rule
 from base.channel import parse_channels
@@ -152,3 +154,24 @@ def test_what_is_no_channel_is_refused_and_not_repeated(form):
         parse_channels(form)
     assert "s3cr3t" not in str(caught.value) + repr(caught.value.hint)
     assert (caught.value.place or "").startswith("channels")
+
+
+def test_channels_that_rules_name_are_held_against_the_settings():
+    channels = parse_channels(
+        {"team": {"url": {"env": "A"}}, "oncall": {"urls": [{"env": "B", "tags": ["day"]}]}}
+    )
+
+    def found(*actions):
+        text = "name: r\ntrigger: {event: a}\nactions:\n" + "".join(f"- {{{a}}}\n" for a in actions)
+        loaded = gather([("r.yaml", text.encode())])
+        assert loaded.problems == ()
+        return [
+            (one.problem.code, one.problem.line, one.problem.hint)
+            for one in channel_findings(loaded, channels)
+        ]
+
+    assert found("notify: team, message: m", "notify: {env: B}, message: m", "run: f") == []
+    assert found("notify: tean, message: m") == [("channel_unknown", 4, "did you mean `team`?")]
+    assert found("notify: oncall, message: m, tags: day") == []
+    assert found("notify: oncall, message: m, tags: [night]") == [("channel_empty", 4, None)]
+    assert found('notify: oncall, message: m, tags: ["${event.subject}"]') == []
