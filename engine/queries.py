@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import text, tuple_
+from sqlalchemy import and_, case, literal, text, tuple_
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from base.time import SECOND, Micros
 from engine.flow import flow_name
 from engine.log_lines import LogLine
+from engine.run import SHOWN_PARAMETERS, TERMINAL, RunState
 from engine.tables import (
     ACTIVE,
     OWNED,
+    UNWELL,
     FlowProblemRow,
     FlowRow,
     RunLogRow,
@@ -105,7 +107,7 @@ class KnownRun:
     depth: int
 
     @classmethod
-    def of(cls, row: RunRow) -> KnownRun:
+    def of(cls, row: Any) -> KnownRun:
         took = None
         if row.started is not None and row.ended is not None:
             took = max(row.ended - row.started, 0) / SECOND
@@ -207,13 +209,17 @@ async def runs(
     after: str | None = None,
     limit: int = 100,
 ) -> list[KnownRun]:
-    """The newest first; `after` is the id of the last run of the page before."""
+    """The newest first; `after` is the id of the last run of the page before.
+
+    Parameters and results that are too long to be shown among others are replaced by where they
+    are, as in events.
+    """
     wanted = wanted or RunFilter()
-    statement = select(RunRow).order_by(col(RunRow.id).desc()).limit(limit)
+    statement: Any = select(*_listed()).order_by(col(RunRow.id).desc()).limit(limit)
     if wanted.flow is not None:
         statement = statement.where(RunRow.flow == flow_name(wanted.flow))
     if wanted.states:
-        statement = statement.where(col(RunRow.state).in_(wanted.states))
+        statement = statement.where(_in(wanted.states))
     if wanted.automation is not None:
         statement = statement.where(RunRow.automation == wanted.automation)
     if wanted.correlationid is not None:
@@ -225,6 +231,31 @@ async def runs(
     if after is not None:
         statement = statement.where(col(RunRow.id) < after)
     return [KnownRun.of(row) for row in await session.exec(statement)]
+
+
+def _in(states: Sequence[str]) -> Any:
+    """Only in these states; said so that the database sees which index serves."""
+    wanted = col(RunRow.state).in_(states) if len(states) > 1 else col(RunRow.state) == states[0]
+    if TERMINAL.isdisjoint(states):
+        return and_(wanted, text(ACTIVE))
+    if TERMINAL.issuperset(states) and RunState.COMPLETED not in states:
+        return and_(wanted, text(UNWELL))
+    return wanted
+
+
+def _listed() -> list[Any]:
+    """The columns of a run in a list."""
+    columns = RunRow.__table__.columns  # type: ignore[attr-defined]  # SQLModel adds it
+    return [
+        _shown(column).label(column.name) if column.name in {"parameters", "result"} else column
+        for column in columns
+    ]
+
+
+def _shown(column: Any) -> Any:
+    """A column that may be long, or where to find it."""
+    reference = literal('{"$ref": "/api/runs/') + col(RunRow.id) + literal('"}')
+    return case((func.length(column) > SHOWN_PARAMETERS, reference), else_=column)
 
 
 async def run(session: AsyncSession, id_: str) -> KnownRun | None:

@@ -15,7 +15,7 @@ import orjson
 from base.time import Micros
 from engine.run import Run, RunState
 from engine.state import Refused, Signal, Step, advance
-from engine.tables import ACTIVE, OWNED, RunRow
+from engine.tables import ACTIVE, OWNED, WAITING, RunRow
 from events.tx import InsertSpec, Tx
 
 _COLUMNS = tuple(field.name for field in fields(Run))
@@ -50,7 +50,6 @@ _SAVE = {
         f"AS v(id text, {_TYPED}) WHERE run.id = v.id AND run.revision < v.revision"
     ),
 }
-_WAITING = "state IN ('scheduled', 'late', 'retrying')"
 _READY_FLOWS = "(SELECT name FROM flow WHERE NOT paused AND problem IS NULL)"
 
 
@@ -98,7 +97,7 @@ async def due(tx: Tx, pool: str, flows: Sequence[str], limit: int) -> list[Run]:
     A flow that is paused, or whose file is broken or gone, keeps its runs waiting.
     """
     rows = await tx.fetch(
-        f"SELECT {_SELECT} FROM run WHERE {_WAITING} AND due <= $1 "
+        f"SELECT {_SELECT} FROM run WHERE {WAITING} AND due <= $1 "
         f"AND flow {tx.any(2, 'text')} AND flow IN {_READY_FLOWS} AND pool = $3 "
         "ORDER BY due, id LIMIT $4",
         tx.now,
@@ -111,7 +110,7 @@ async def due(tx: Tx, pool: str, flows: Sequence[str], limit: int) -> list[Run]:
 
 async def next_due(tx: Tx) -> Micros | None:
     """When the next waiting run comes due that is not due yet."""
-    rows = await tx.fetch(f"SELECT MIN(due) FROM run WHERE {_WAITING} AND due > $1", tx.now)
+    rows = await tx.fetch(f"SELECT MIN(due) FROM run WHERE {WAITING} AND due > $1", tx.now)
     value: Micros | None = rows[0][0]
     return value
 
@@ -130,7 +129,7 @@ async def put_right(tx: Tx, lease: Micros) -> None:
     """After the clock was set back: nothing is put off for longer than was asked for."""
     await tx.execute(
         "UPDATE run SET due = $1 + (due - scheduled), scheduled = $1"
-        f" WHERE {_WAITING} AND scheduled > $1 AND due > $1",
+        f" WHERE {WAITING} AND scheduled > $1 AND due > $1",
         tx.now,
     )
     await tx.execute(

@@ -110,7 +110,10 @@ _RUN: Final = _object(
         "scheduled", "late", "pending", "running", "retrying", "paused", "cancelling",
         "cancelled", "completed", "failed", "timed_out", "crashed", "skipped",
     ),
-    parameters=MAP,
+    parameters={
+        **MAP,
+        "description": 'above 8 KiB, a list has `{"$ref": "/api/runs/…"}` instead; `result` too',
+    },
     tags=TEXTS,
     attempt=COUNT,
     automation=NAME,
