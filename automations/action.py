@@ -13,6 +13,7 @@ from typing import Any
 
 from automations.call_action import Call, CallAction
 from automations.emit_action import Emission, EmitAction
+from automations.foreign_words import action_meant, advised
 from automations.notify_action import Notification, NotifyAction
 from automations.outcome import ActionFailure, Skipped
 from automations.run_action import Launch, RunAction
@@ -91,7 +92,9 @@ def _parse_one(entry: Any, place: str, complaints: Complaints) -> Action | None:
     with complaints.kept():
         if entry.get("if") is not None:
             condition = Expression.condition(entry["if"], scope=ACTION, place=within(place, "if"))
+    before = len(complaints.found)
     deed = KINDS[kind].parse(entry, place, complaints)
+    complaints.found[before:] = [advised(one, entry, place) for one in complaints.found[before:]]
     return None if deed is None else Action(kind, deed, condition, place)
 
 
@@ -102,6 +105,7 @@ def _kind(entry: Any, place: str) -> str:
             f"an action is a map such as `run: my-flow`, not {described(entry)}",
             code="rule_invalid",
             place=place,
+            hint="- run: my-flow",
         )
     found: list[str] = [name for name in entry if name in KINDS or name in KINDS_TO_COME]
     if len(found) > 1:
@@ -112,7 +116,9 @@ def _kind(entry: Any, place: str) -> str:
             hint="begin each with a dash of its own",
         )
     if not found:
-        meant = next((advice for name in entry if (advice := hint(name, KINDS))), None)
+        meant = action_meant(entry) or next(
+            (advice for name in entry if (advice := hint(name, KINDS))), None
+        )
         raise ConfigurationError(
             f"an action is one of {', '.join(KINDS)}",
             code="rule_invalid",

@@ -4,7 +4,7 @@ Errors keep a rule from working: everything that loading it refuses, tests that 
 read, flows and parameters that do not exist. Warnings are what an author should look at: a
 rule that sets itself off, rules that do so in a circle, a clock that never fires, a trigger
 that every event must be held against, arithmetic that fails for integers, a field that no
-event ever had. A note says of what nothing is known.
+event ever had, what is taken as text and was meant otherwise. A note says what is good to know.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from automations.finding import Finding, finding
 from automations.inspector import FlowShape, Inspector
 from automations.observed import Observed
 from automations.reader import Loaded, RuleFile
+from automations.slips import slips
 from automations.unseen import unseen
 from base.time import Micros, format_duration
 from triggers.count import Count
@@ -47,6 +48,7 @@ def lint(
     names |= {one.automation for one in loaded.problems if one.automation}
     for file in loaded.rules:
         found.extend(Inspector(file, known, now, names).findings())
+        found.extend(slips(file))
         if observed is not None:
             found.extend(unseen(file, observed))
     found.extend(map(_circle, circles(loaded.rules)))

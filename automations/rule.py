@@ -16,6 +16,7 @@ import orjson
 
 from automations.action import Action, parse_actions
 from automations.flow_control import FlowControl
+from automations.foreign_words import RULE_WORDS
 from base.fields import Complaints, Fields, described
 from base.place import within
 from triggers.listener import Trigger
@@ -95,7 +96,7 @@ class Rule:
     def _read(
         cls, form: dict[str, Any], place: str, complaints: Complaints, limits: Limits
     ) -> Rule:
-        fields = Fields(form, place, complaints, FIELDS)
+        fields = Fields(form, place, complaints, FIELDS, RULE_WORDS)
         if form.get("trigger") is None:
             complaints.add(place, "`trigger` is missing", code="field_missing")
         name = _name(fields)

@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from base.errors import ConfigurationError
 from base.place import within
+from base.suggest import duration_meant
 from base.suggest import hint as nearest_hint
 from base.time import Micros, parse_duration
+
+_NOTHING: Final[Mapping[str, str]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +81,14 @@ class Fields:
     """The fields of one mapping. A field that is null counts as not given."""
 
     def __init__(
-        self, form: Mapping[str, Any], place: str, complaints: Complaints, known: Collection[str]
+        self,
+        form: Mapping[str, Any],
+        place: str,
+        complaints: Complaints,
+        known: Collection[str],
+        foreign: Mapping[str, str] = _NOTHING,
     ) -> None:
+        """`foreign` are words of other tools, each with what to write instead."""
         self._form = form
         self._place = place
         self._complaints = complaints
@@ -89,7 +98,9 @@ class Fields:
                     self.at(name),
                     f"there is no field `{name}` here",
                     code="field_unknown",
-                    hint=nearest_hint(name, known) or f"there are {', '.join(sorted(known))}",
+                    hint=foreign.get(name)
+                    or nearest_hint(name, known)
+                    or f"there are {', '.join(sorted(known))}",
                     at_key=True,
                 )
 
@@ -180,7 +191,7 @@ class Fields:
         try:
             span = parse_duration(value)
         except ValueError as error:
-            self.complain(name, str(error))
+            self.complain(name, str(error), duration_meant(value))
             return default
         if span < at_least or (at_most is not None and span > at_most):
             self.complain(name, f"{value} is too {'short' if span < at_least else 'long'}")

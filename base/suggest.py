@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 
@@ -44,3 +45,21 @@ def hint(word: str, known: Iterable[str]) -> str | None:
     """`did you mean `type`?`, or None."""
     word_meant = nearest(word, known)
     return f"did you mean `{word_meant}`?" if word_meant else None
+
+
+_SPELLED = re.compile(r"(\d+) ?(seconds?|sec|minutes?|min|hours?|hrs?|days?|weeks?)", re.IGNORECASE)
+_ISO = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?", re.IGNORECASE)
+_CLOCK = re.compile(r"(\d{1,2}):(\d\d):(\d\d)")
+
+
+def duration_meant(value: object) -> str | None:
+    """`write 5m`, for a duration as others spell it: `5 minutes`, `PT5M`, `00:05:00`."""
+    text = str(value).strip()
+    if found := _SPELLED.fullmatch(text):
+        return f"write {int(found[1])}{found[2][0].lower()}"
+    if found := _ISO.fullmatch(text) or _CLOCK.fullmatch(text):
+        groups = found.groups()
+        units = zip(groups, "dhms"[-len(groups) :], strict=True)
+        spelled = "".join(f"{int(number)}{unit}" for number, unit in units if int(number or 0))
+        return f"write {spelled}" if spelled else None
+    return "such as 10m" if text.startswith("-") else None

@@ -157,6 +157,7 @@ def _function(name: str) -> str:
 _REPORT = re.compile(
     r"ERROR: <input>:(-?\d+):(-?\d+): (.*?)(?=\n \| |\nERROR: | \[[A-Z_]+\]$|$)", re.DOTALL
 )
+_OF_EVENTS = frozenset(("data", "type", "source", "subject", "time", "id"))
 _UNDECLARED = re.compile(r"undeclared reference to '([^']*)'")
 _NO_OVERLOAD = re.compile(r"found no matching overload for '([^']*)' applied to '\((.*)\)'")
 
@@ -180,6 +181,8 @@ def compile_report(
         known = [*_FUNCTIONS, *functions] if is_function else sorted(variables)
         text = f"there is no {'function ' if is_function else ''}`{head}` here"
         advice = hint(head, known)
+        if head in _OF_EVENTS and "event" in known:
+            advice = f"write event.{head}"
         if not advice and not is_function:
             advice = f"there are {', '.join(known)}" if known[1:] else f"there is {known[0]}"
         column = max(row.rfind(head, 0, column - 1 + len(head)), 0) + 1
@@ -193,6 +196,10 @@ def compile_report(
     return f"{text}{caret(source, line, column)}", advice
 
 
+_OPERATORS = {"and": "write &&", "or": "write ||", "not": "write !", "is": "write =="}
+"""What other languages have for CEL's, and how CEL writes it."""
+
+
 def _syntax(text: str) -> tuple[str, str | None]:
     if "input '<EOF>'" in text:
         return "the expression ends too early", None
@@ -203,7 +210,7 @@ def _syntax(text: str) -> tuple[str, str | None]:
             return "a text is not closed", None
         return f"`{token[1].strip()}` is not CEL", None
     if token := re.search(r"(?:mismatched|extraneous) input '(.*?)'", text, re.DOTALL):
-        return f"`{token[1]}` is not expected here", None
+        return f"`{token[1]}` is not expected here", _OPERATORS.get(token[1])
     return text, None
 
 

@@ -22,38 +22,11 @@ from base.suggest import hint
 from events.event import Event
 from events.expression import WHERE, Activation, Expression
 from events.expression import Failure as NoAnswer
+from triggers.foreign_words import OF_OTHER_KINDS, TRIGGER_WORDS, belongs, nested
 from triggers.listener import Leaf, Node
 from triggers.selector import Failure, Selector
 
 FIELDS = ("event", "source", "subject", "match", "where")
-_FIELDS_OF_OTHERS = frozenset(
-    (
-        "count",
-        "absent",
-        "sequence",
-        "all",
-        "any",
-        "aggregate",
-        "cron",
-        "every",
-        "rrule",
-        "at",
-        "within",
-        "per",
-        "at_least",
-        "for",
-        "after",
-        "expected",
-        "value",
-        "function",
-        "over",
-        "above",
-        "below",
-        "timezone",
-        "start",
-        "allowed_lateness",
-    )
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +47,7 @@ class EventTrigger:
         except ConfigurationError as error:
             if (error.place or "").startswith(f"{place}.type"):
                 error.place = f"{place}.event{(error.place or '').removeprefix(f'{place}.type')}"
+                error.hint = nested("event", form["event"]) or error.hint
             raise
 
     @property
@@ -94,15 +68,20 @@ class EventTrigger:
 
 
 def _unknown(name: str, place: str) -> ConfigurationError:
-    if name in _FIELDS_OF_OTHERS:
+    if name in OF_OTHER_KINDS:
         return ConfigurationError(
-            f"`{name}` does not go with `event`", code="trigger_invalid", place=within(place, name)
+            f"`{name}` does not go with `event`",
+            code="trigger_invalid",
+            place=within(place, name),
+            hint=belongs(name),
         )
     return ConfigurationError(
         f"there is no field `{name}` here",
         code="field_unknown",
         place=within(place, name),
-        hint=hint(name, FIELDS) or f"there are {', '.join(sorted(FIELDS))}",
+        hint=TRIGGER_WORDS.get(name)
+        or hint(name, FIELDS)
+        or f"there are {', '.join(sorted(FIELDS))}",
     )
 
 

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 
 from base.errors import ConfigurationError
+from base.fields import described
 from triggers.shape import Shape, TextTest
 
 OWN = "ensue."
@@ -26,7 +27,7 @@ class Glob:
         """Raises ConfigurationError at `place` for what is no glob."""
         if not isinstance(text, str):
             raise ConfigurationError(
-                f"a glob is text, not {type(text).__name__}", code="glob_invalid", place=place
+                f"a glob is text, not {described(text)}", code="glob_invalid", place=place
             )
         if not text:
             raise ConfigurationError(

@@ -18,7 +18,7 @@ from typing import Any, Final
 from base.errors import ConfigurationError
 from base.fields import described
 from base.place import within
-from events.attribute_names import ATTRIBUTES, check_attributes
+from events.attribute_names import check_attributes
 
 NO_KEY: Final = ""
 """The key of a trigger without `per`."""
@@ -118,7 +118,10 @@ def _path(item: Any, place: str) -> str:
         error.message = error.message.split("\n", 1)[0]  # without the caret of an expression
         error.hint = error.hint and error.hint.split("? ", 1)[0].rstrip("?") + "?"
         raise
-    if head in ATTRIBUTES - {"data"} and head != item:
+    if head == "event" and head != item:
+        path = item.removeprefix("event.")
+        raise _wrong(f"`per` begins at the event, without its name: {path}", place)
+    if head not in {"data", item}:
         raise _wrong(f"`{head}` is no map: nothing lies below it", place)
     return item
 

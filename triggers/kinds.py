@@ -20,6 +20,7 @@ from base.fields import Complaints, described
 from base.place import within
 from base.suggest import hint
 from events.expression import WHERE, Expression
+from triggers import foreign_words
 from triggers.absence import Absence
 from triggers.aggregate import Aggregate
 from triggers.combination import Combination
@@ -116,7 +117,10 @@ def _members(kind: str, reading: Reading) -> tuple[Listening | Node, ...]:
     place = within(reading.place, kind)
     if not isinstance(items, list) or not 0 < len(items) <= MOST_MEMBERS:
         said = f"{len(items)} of them" if isinstance(items, list) else described(items)
-        complaints.add(place, f"must be a list of 1 to {MOST_MEMBERS} members, not {said}")
+        example = "[order.created, order.paid]" if not isinstance(items, list) else None
+        complaints.add(
+            place, f"must be a list of 1 to {MOST_MEMBERS} members, not {said}", hint=example
+        )
         return ()
     members = [
         _member(item, within(place, number), reading.around) for number, item in enumerate(items)
@@ -137,7 +141,7 @@ def _member(item: Any, place: str, around: Around) -> Listening | Node | None:
         around.complaints.add(
             place,
             "a member is a type glob, a selector with `event`, or a trigger that remembers",
-            hint=meant or "- order.created",
+            hint=foreign_words.meant(item) or meant or "- order.created",
         )
         return None
     return Reading.of(item, place, around, ("event", *SELECTED, "per")).listening("event")

@@ -12,6 +12,7 @@ from base.place import within
 from base.time import SECOND, Micros, format_duration
 from events.expression import Expression
 from triggers.event_trigger import compile_where
+from triggers.foreign_words import TRIGGER_WORDS, nested
 from triggers.key import Key
 from triggers.listening import Listening
 from triggers.selector import Selector
@@ -58,7 +59,7 @@ class Reading:
         cls, form: Mapping[str, Any], place: str, around: Around, known: tuple[str, ...]
     ) -> Reading:
         """Complains of the fields that are not known."""
-        fields = Fields(form, place, around.complaints, known)
+        fields = Fields(form, place, around.complaints, known, TRIGGER_WORDS)
         return cls(form, place, fields, _inherited(fields, around))
 
     def span(self, name: str, *, needed: bool = True) -> Micros:
@@ -95,6 +96,7 @@ class Reading:
                 if (error.place or "").startswith(named):
                     rest = (error.place or "").removeprefix(named)
                     error.place = f"{within(self.place, kind)}{rest}"
+                    error.hint = nested(kind, self.form[kind]) or error.hint
                 raise
         return Listening(read[0], self.around.per, value) if read else None
 

@@ -25,6 +25,7 @@ from base.fields import Complaints, Fields, described
 from base.time import SECOND, Micros, to_rfc3339
 from events.expression import Expression
 from triggers.cron import Cron
+from triggers.foreign_words import TRIGGER_WORDS
 from triggers.holidays import clock_condition
 from triggers.interval import LONGEST, SHORTEST, Interval
 from triggers.local_time import BEGIN, END, parse_local, zone
@@ -66,7 +67,7 @@ class Schedule:
     def parse(cls, form: Mapping[str, Any], place: str, complaints: Complaints) -> Schedule | None:
         """None if anything is wrong, which the complaints then tell."""
         before = len(complaints.found)
-        fields = Fields(form, place, complaints, FIELDS)
+        fields = Fields(form, place, complaints, FIELDS, TRIGGER_WORDS)
         timezone = _timezone(fields, complaints)
         start = _time("start", fields, timezone)
         catch_up = _catch_up(fields)

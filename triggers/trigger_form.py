@@ -9,7 +9,7 @@ from base.fields import Complaints, described
 from base.place import within
 from base.suggest import hint
 from base.time import SECOND
-from triggers import kinds, schedule
+from triggers import foreign_words, kinds, schedule
 from triggers.clock_trigger import ClockTrigger
 from triggers.event_trigger import EventTrigger
 from triggers.listener import Trigger
@@ -46,6 +46,7 @@ def _parse_one(form: Any, place: str, complaints: Complaints, limits: Limits) ->
             f"a trigger is a map such as `event: order.created`, not {described(form)}",
             code="trigger_invalid",
             place=place,
+            hint=f"event: {form}" if isinstance(form, str) else None,
         )
     if "event" in form:
         return EventTrigger.parse(form, place)
@@ -54,10 +55,10 @@ def _parse_one(form: Any, place: str, complaints: Complaints, limits: Limits) ->
         return Tree(node) if node else None
     if any(kind in form for kind in schedule.KINDS):
         return ClockTrigger.parse(form, place, complaints)
-    meant = next((advice for name in form if (advice := hint(name, KINDS))), None)
+    near = next((advice for name in form if (advice := hint(name, KINDS))), None)
     raise ConfigurationError(
         "a trigger says what it waits for: `event` is missing",
         code="trigger_invalid",
         place=place,
-        hint=meant or "event: order.created",
+        hint=foreign_words.meant(form) or near or "event: order.created",
     )
