@@ -9,6 +9,7 @@ every few seconds the files' sizes and times are compared as well, for what slip
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from hashlib import blake2b
 from pathlib import Path
@@ -31,6 +32,7 @@ log = logger("directory")
 ORIGIN = "directory"
 FOLDER = "automations"
 _QUIET_MS = 150
+_NAMES_TOLD = 20
 
 _Signature = tuple[tuple[str, int, int], ...]
 
@@ -156,8 +158,14 @@ def _report(outcome: Outcome) -> None:
     else:
         log.info(
             "automations_applied",
-            created=outcome.created,
-            updated=outcome.updated,
-            deleted=outcome.deleted,
-            invalid=outcome.invalid,
+            created=_few(outcome.created),
+            updated=_few(outcome.updated),
+            deleted=_few(outcome.deleted),
+            invalid=_few(outcome.invalid),
         )
+
+
+def _few(names: Sequence[str]) -> list[str]:
+    """As many names as a line of the log bears."""
+    beyond = len(names) - _NAMES_TOLD
+    return [*names] if beyond <= 0 else [*names[:_NAMES_TOLD], f"and {beyond} more"]

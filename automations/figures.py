@@ -2,41 +2,21 @@
 
 from __future__ import annotations
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from automations import queries
-from base.database import Database
-from base.logs import logger
+from base.figures import Count
 from base.metrics import Metrics
-from base.services import Service
-
-log = logger("figures")
-
-_EVERY = 15.0
 
 
-class Figures(Service):
-    """Counts in the database every few seconds, since replicas share what they count."""
+def count_rules(metrics: Metrics) -> Count:
+    """Sets the gauges of rules and of the outbox."""
 
-    def __init__(self, database: Database, metrics: Metrics) -> None:
-        super().__init__("figures")
-        self._database = database
-        self._metrics = metrics
+    async def count(session: AsyncSession) -> None:
+        for status, rules in (await queries.statuses(session)).items():
+            metrics.rules.labels(status).set(rules)
+        outbox = await queries.outbox(session)
+        metrics.outbox_waiting.set(outbox.waiting)
+        metrics.outbox_dead.set(outbox.dead)
 
-    async def run(self) -> None:
-        while not self.stopping.is_set():
-            try:
-                await self.count()
-            except (SQLAlchemyError, OSError) as error:
-                log.warning("figures_not_counted", reason=str(error))
-            await self.pause(_EVERY)
-
-    async def count(self) -> None:
-        """Bring the gauges up to date."""
-        async with self._database.reader() as session:
-            statuses = await queries.statuses(session)
-            outbox = await queries.outbox(session)
-        for status, count in statuses.items():
-            self._metrics.rules.labels(status).set(count)
-        self._metrics.outbox_waiting.set(outbox.waiting)
-        self._metrics.outbox_dead.set(outbox.dead)
+    return count

@@ -15,6 +15,7 @@ from automations.rule import Rule
 from base import yaml
 from base.errors import ConfigurationError, NotFoundError
 from base.fields import FormError
+from base.problem import FileProblem
 from triggers.reading import Limits
 from triggers.trigger_form import LIMITS
 
@@ -22,23 +23,10 @@ SUFFIXES = frozenset((".yaml", ".yml"))
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """What is wrong, and where; line and column count from 1.
+class Problem(FileProblem):
+    """What is wrong in a file of rules; `automation` is the rule at fault, if its name was read."""
 
-    `automation` is the name of the rule at fault, where it could be read.
-    """
-
-    file: str
-    line: int
-    column: int
-    code: str
-    message: str
-    hint: str | None = None
     automation: str | None = None
-
-    def __str__(self) -> str:
-        out = f" ({self.hint})" if self.hint else ""
-        return f"{self.file}:{self.line}:{self.column}: {self.message}{out}"
 
 
 @dataclass(frozen=True, slots=True)

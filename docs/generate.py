@@ -60,7 +60,9 @@ def settings() -> str:
 
     rows = ["| in `ensue.toml` | variable | default | |", "|---|---|---|---|"]
     for path, default, about in _settings(Settings):
-        variable = "" if path in ("vars", "channels") else f"`ENSUE_{path.replace('.', '_').upper()}`"
+        variable = (
+            "" if path in ("vars", "channels") else f"`ENSUE_{path.replace('.', '_').upper()}`"
+        )
         rows.append(f"| `{path}` | {variable} | {default} | {about} |")
     return "\n".join(rows)
 

@@ -18,7 +18,7 @@ from typing import Final
 import server.tables  # noqa: F401 - what is imported is what a new database gets
 from automations import retention as firing_retention
 from automations.directory import RuleDirectory
-from automations.figures import Figures
+from automations.figures import count_rules
 from automations.firing_sink import FiringRecorder
 from automations.following import RuleFollowing
 from automations.occasions import Occasions
@@ -28,12 +28,13 @@ from automations.ruleset import Ruleset
 from automations.target import Allowed
 from base.clock import ClockWatch
 from base.database import Address, Database
+from base.figures import Figures
 from base.metrics import Metrics
 from base.services import Service, ServiceGroup
 from base.settings import Settings
 from engine import retention as run_retention
 from engine.control import Control
-from engine.figures import RunFigures
+from engine.figures import count_runs
 from engine.launcher import ProcessLauncher
 from engine.recorder import Recorder
 from engine.registry import Registry
@@ -185,8 +186,7 @@ async def composed(settings: Settings) -> AsyncIterator[App]:
             stream,
             floors.directory,
             floors.dispatcher,
-            Figures(floors.database, floors.metrics),
-            RunFigures(floors.database, floors.metrics),
+            Figures(floors.database, count_rules(floors.metrics), count_runs(floors.metrics)),
             *floors.engine.services,
             FolderWatch(settings.directory / "sources", SUFFIXES, floors.hooks.load),
             http,

@@ -11,26 +11,17 @@ from base import yaml
 from base.errors import ConfigurationError
 from base.fields import Complaints, Fields, described
 from base.place import within
+from base.problem import FileProblem
 from events.webhooks.hook import Hook, Surroundings
 
 SUFFIXES = frozenset((".yaml", ".yml"))
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """What is wrong in a file of sources, and where; line and column count from 1."""
+class Problem(FileProblem):
+    """What is wrong in a file of sources; `hook` is the one at fault, if its name was read."""
 
-    file: str
-    line: int
-    column: int
-    code: str
-    message: str
-    hint: str | None = None
     hook: str | None = None
-
-    def __str__(self) -> str:
-        out = f" ({self.hint})" if self.hint else ""
-        return f"{self.file}:{self.line}:{self.column}: {self.message}{out}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from base.figures import Figures
 from base.metrics import Metrics
-from engine.figures import RunFigures
+from engine.figures import count_runs
 
 RULE = """
 name: greet
@@ -46,7 +47,7 @@ async def test_an_event_and_the_run_it_sets_off_are_counted(served):
 async def test_workers_and_runs_under_way_are_counted_in_the_database(served):
     async with served() as client:
         floors = client.app.floors
-        await RunFigures(floors.database, floors.metrics).count()
+        await Figures(floors.database, count_runs(floors.metrics)).count()
         found = await figures(client)
     assert found['ensue_workers_online{pool="default"}'] == 1
     assert not [name for name in found if name.startswith("ensue_runs_active")]

@@ -3,10 +3,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 from automations import queries
-from automations.figures import Figures
+from automations.figures import count_rules
 from automations.proposal import Proposal
 from automations.reader import Problem
 from automations.retention import sweeps
+from base.figures import Figures
 from base.metrics import Metrics
 from base.time import SECOND, now
 from events.retention import Retention
@@ -97,7 +98,7 @@ async def test_the_metrics_tell_how_many_rules_and_actions_there_are(world, even
     await world.apply(definition("calls", {"call": "https://example.com"}), definition("a"))
     await world.send(event(), event())
     metrics = Metrics()
-    figures = Figures(world.database, metrics)
+    figures = Figures(world.database, count_rules(metrics))
     await figures.count()
     shown = metrics.render().decode()
     assert 'ensue_automations{status="active"} 2.0' in shown
