@@ -128,10 +128,13 @@ def _action(action: dict[str, Any], runs: dict[str, Any]) -> Iterator[str | Text
         yield styled(run["id"], "dim")
         return
     yield state(action["status"])
-    if "event" in result:
-        yield styled(result["event"], "dim")
+    for what in ("event", "run", "flow", "automation"):
+        if what in result:
+            yield styled(result[what], "dim")
+    if "runs" in result:
+        yield styled(f"{result['runs']:,} runs{' and more' if result['more'] else ''}", "dim")
     if action["error"]:
-        yield styled(action["error"], "red")
+        yield styled(action["error"], "dim" if action["status"] == "skipped" else "red")
 
 
 def _print_miss(output: Output, verdict: dict[str, Any]) -> None:
