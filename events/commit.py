@@ -101,7 +101,7 @@ class Commit:
             return []
         first = self._position + 1
         entries = [Entry.of(m.event, n) for n, (_, m) in enumerate(charged, first)]
-        duplicates = await self._seen.take(self._tx, entries)
+        duplicates = await self._seen.append(self._tx, entries, [m.event for _, m in charged])
         fresh = []
         for n, (index, matched) in enumerate(charged):
             earlier = duplicates.get(n) if duplicates else None
@@ -113,7 +113,6 @@ class Commit:
                 self._last = first + n
         self._position += len(charged)
         self.stored += [Stored(m.position, m.event) for _, m in fresh]
-        await log.append(self._tx, [(m.position, m.event) for _, m in fresh])
         return fresh
 
     async def _evaluate(self, fresh: Sequence[Charged]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 from sqlalchemy import Select, func
@@ -16,15 +16,17 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from base.time import Micros
 from events.event import Event, Stored
-from events.seen import Seen
 from events.tables import EventRow, PendingRow
 from events.tx import InsertSpec, Tx
 
+if TYPE_CHECKING:
+    from events.seen import Seen
+
 MAX_PAGE = 1_000
 
-_APPEND = InsertSpec(EventRow)
+APPEND = InsertSpec(EventRow)
 _MARK = InsertSpec(PendingRow)
-_COLUMNS = ", ".join(f"e.{name}" for name in _APPEND.columns)
+_COLUMNS = ", ".join(f"e.{name}" for name in APPEND.columns)
 _HEAD = {
     dialect: "SELECT coalesce((SELECT max(position) FROM event), 0),"
     f" EXISTS (SELECT 1 FROM pending), {epoch}"
@@ -38,25 +40,24 @@ _NO_ATTRIBUTES: Mapping[str, Any] = {}
 
 async def append(tx: Tx, events: Sequence[tuple[int, Event]]) -> None:
     """Write events at the positions the journal gave them."""
-    await tx.insert(
-        _APPEND,
-        [
-            (
-                position,
-                e.id,
-                e.source,
-                e.type,
-                e.subject,
-                e.time,
-                e.received,
-                e.depth,
-                e.correlationid,
-                e.causationid,
-                orjson.dumps(e.attributes).decode() if e.attributes else None,
-                e.encoded if e.has_data else None,
-            )
-            for position, e in events
-        ],
+    await tx.insert(APPEND, [row(position, event) for position, event in events])
+
+
+def row(position: int, e: Event) -> tuple[Any, ...]:
+    """The event as a row with all columns, in their order."""
+    return (
+        position,
+        e.id,
+        e.source,
+        e.type,
+        e.subject,
+        e.time,
+        e.received,
+        e.depth,
+        e.correlationid,
+        e.causationid,
+        orjson.dumps(e.attributes).decode() if e.attributes else None,
+        e.encoded if e.has_data else None,
     )
 
 

@@ -12,19 +12,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2b
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from base.time import Micros
+from events import log
 from events.event import Event
 from events.tables import SeenRow
 from events.tx import InsertSpec, Tx
 
 _ID_BYTES = 12
 KEY_BYTES = _ID_BYTES + 8
-_INSERT = InsertSpec(SeenRow, columns=("key", "position", "digest", "at"), conflict="nothing")
+_SEEN: Final = InsertSpec(SeenRow, ("key", "position", "digest", "at"), conflict="nothing")
+_REST: Final = log.APPEND.columns[1:]
+_APPEND: Final = f"""
+WITH taken AS ({_SEEN.postgres} RETURNING position)
+INSERT INTO event (position, {", ".join(_REST)})
+SELECT * FROM unnest($2::bigint[], {log.APPEND.arrays(_REST, first=5)}) AS e (position)
+WHERE e.position IN (SELECT position FROM taken)
+"""
+"""One way to the server and back instead of two."""
 
 
 @lru_cache(maxsize=4096)
@@ -61,10 +70,13 @@ class Earlier(NamedTuple):
 class Seen(Protocol):
     """What the journal asks of deduplication."""
 
-    async def take(self, tx: Tx, entries: Sequence[Entry]) -> dict[int, Earlier]:
-        """Remember the entries in this transaction; the duplicates among them, by index.
+    async def append(
+        self, tx: Tx, entries: Sequence[Entry], events: Sequence[Event]
+    ) -> dict[int, Earlier]:
+        """Remember the entries, and write those of their events to the log that are new.
 
-        Of two entries with one key the first is taken and the second is a duplicate.
+        Both belong to the transaction. Returns the duplicates by their index; of two entries
+        with one key the first is new and the second is a duplicate.
         """
         ...
 
@@ -80,9 +92,18 @@ class Seen(Protocol):
 class PlainSeen:
     """One table and one index: for PostgreSQL."""
 
-    async def take(self, tx: Tx, entries: Sequence[Entry]) -> dict[int, Earlier]:
-        if await tx.insert(_INSERT, entries) == len(entries):
+    async def append(
+        self, tx: Tx, entries: Sequence[Entry], events: Sequence[Event]
+    ) -> dict[int, Earlier]:
+        rows = [
+            (*entry, *log.row(entry.position, event)[1:])
+            for entry, event in zip(entries, events, strict=True)
+        ]
+        if await tx.execute(_APPEND, *map(list, zip(*rows, strict=True))) == len(entries):
             return {}
+        return await self._duplicates(tx, entries)
+
+    async def _duplicates(self, tx: Tx, entries: Sequence[Entry]) -> dict[int, Earlier]:
         found = {}
         rows = await tx.fetch(
             f'SELECT "key", position, digest FROM seen WHERE "key" {tx.any(1, "bytea")}',

@@ -28,6 +28,8 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from base.time import Micros
+from events import log
+from events.event import Event
 from events.id_filter import IdFilter
 from events.seen import KEY_BYTES, Earlier, Entry, id_hash
 from events.tables import SeenBlockRow, SeenTailRow
@@ -74,7 +76,18 @@ class SegmentedSeen:
         """Nobody knows whether the last transaction was committed: the tail is read again."""
         self._read(tail)
 
+    async def append(
+        self, tx: Tx, entries: Sequence[Entry], events: Sequence[Event]
+    ) -> dict[int, Earlier]:
+        duplicates = await self.take(tx, entries)
+        placed = [(entry.position, event) for entry, event in zip(entries, events, strict=True)]
+        if duplicates:
+            placed = [one for n, one in enumerate(placed) if n not in duplicates]
+        await log.append(tx, placed)
+        return duplicates
+
     async def take(self, tx: Tx, entries: Sequence[Entry]) -> dict[int, Earlier]:
+        """Remember the entries in this transaction; the duplicates among them, by index."""
         if self._doubtful:
             await self._read_again(tx)
         duplicates: dict[int, Earlier] = {}

@@ -78,6 +78,10 @@ class InsertSpec:
     sqlite: str = ""
     postgres: str = ""
 
+    def arrays(self, columns: Sequence[str], *, first: int) -> str:
+        """Columns of the table as parameters of PostgreSQL's `unnest`, numbered from `first`."""
+        return _arrays(self._table, columns, first)
+
     @property
     def _table(self) -> Any:
         return _table(self.model)
@@ -122,10 +126,10 @@ def _table(model: type[SQLModel]) -> Any:
     return model.__table__  # type: ignore[attr-defined]  # SQLModel adds it to tables
 
 
-def _arrays(table: Any, columns: Sequence[str]) -> str:
-    """The columns as parameters of PostgreSQL's `unnest`."""
+def _arrays(table: Any, columns: Sequence[str], first: int = 1) -> str:
+    """The columns as parameters of PostgreSQL's `unnest`, numbered from `first`."""
     kinds = [_postgres_type(table.columns[name].type) for name in columns]
-    return ", ".join(f"${n}::{kind}[]" for n, kind in enumerate(kinds, 1))
+    return ", ".join(f"${n}::{kind}[]" for n, kind in enumerate(kinds, first))
 
 
 def _postgres_type(kind: Any) -> str:

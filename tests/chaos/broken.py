@@ -35,16 +35,22 @@ def ack_before_commit() -> None:
 
 def no_firing_key() -> None:
     """Nothing is remembered of what was seen, and a firing's id is made up anew each time."""
+    from events import log
+    from events.event import Event
     from events.seen import Earlier, Entry, PlainSeen
     from events.segmented_seen import SegmentedSeen
     from events.tx import Tx
     from triggers import sink
 
-    async def forgetful(_: Any, tx: Tx, entries: Sequence[Entry]) -> dict[int, Earlier]:
+    async def forgetful(
+        _: Any, tx: Tx, entries: Sequence[Entry], events: Sequence[Event]
+    ) -> dict[int, Earlier]:
+        placed = [(entry.position, event) for entry, event in zip(entries, events, strict=True)]
+        await log.append(tx, placed)
         return {}
 
-    _replace(PlainSeen, take=forgetful)
-    _replace(SegmentedSeen, take=forgetful)
+    _replace(PlainSeen, append=forgetful)
+    _replace(SegmentedSeen, append=forgetful)
     _replace(sink, firing_id=lambda _: new_id())
 
 
