@@ -19,7 +19,6 @@ from events.event import Event, Stored
 from triggers.evaluator import LOOPED
 from triggers.key import Missing
 from triggers.listener import Leaf, Trigger
-from triggers.listening import Node
 from triggers.reason import Reason, reasons
 from triggers.selector import Failure
 from triggers.sink import Fired
@@ -42,7 +41,7 @@ class Joined:
     """A window that an event went to, and the node that says how far it is."""
 
     key: WindowKey
-    node: Node
+    node: Placed
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +131,7 @@ def _joined(
     place: WindowKey, trigger: Trigger, met: Iterable[Leaf], event: Event
 ) -> Iterator[Joined]:
     """Each window once, whatever the number of its members that the event fills."""
-    nodes = {one.path: one.node for one in trigger.nodes if isinstance(one, Placed)}
+    nodes = {one.path: one for one in trigger.nodes if isinstance(one, Placed)}
     found: dict[WindowKey, Joined] = {}
     for leaf in met:
         key = leaf.key.of(event.root()) if leaf.key else None

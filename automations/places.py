@@ -12,9 +12,7 @@ from functools import partial
 from automations.flow_control import GATHER, THROTTLE, Gathering, Throttle
 from automations.rule import Rule
 from base.time import Micros
-from triggers.aggregate import Aggregate
 from triggers.clock_trigger import ClockTrigger
-from triggers.figure import Bound, Function
 from triggers.standing import Kind, Standing, kind_of, span_of, standing
 from triggers.tree import Placed
 from triggers.window import WindowState
@@ -29,7 +27,7 @@ class Place:
     """One of the places, by `trigger` and `path` as in a `WindowKey`.
 
     `span` is how long what its windows hold counts, None where they hold no members of
-    their own. `measure` is what an aggregate measures, and against what.
+    their own.
     """
 
     automation: str
@@ -38,7 +36,6 @@ class Place:
     kind: Kind
     span: Micros | None
     standing: Callable[[WindowState, Micros | None], Standing]
-    measure: tuple[Function, Bound] | None = None
 
     @property
     def order(self) -> Order:
@@ -62,11 +59,8 @@ def _places(rule: Rule) -> Iterator[Place]:
             if isinstance(node, ClockTrigger):
                 yield Place(name, number, node.path, "clock", None, partial(standing, node))
             elif isinstance(node, Placed):
-                inner = node.node
-                measure = (inner.function, inner.bound) if isinstance(inner, Aggregate) else None
-                kind, span = kind_of(inner), span_of(inner)
-                says = partial(standing, node)
-                yield Place(name, number, node.path, kind, span, says, measure)
+                kind, span = kind_of(node.node), span_of(node.node)
+                yield Place(name, number, node.path, kind, span, partial(standing, node))
     if flow.gathering is not None:
         kind = _gathers(flow.gathering)
         yield Place(name, 0, GATHER, kind, None, partial(gathered, flow.gathering))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from triggers.standing import KINDS
+
 Schema = Mapping[str, Any]
 
 
@@ -178,6 +180,42 @@ _EXPLAINED_FIRING: Final = {
     ]
 }
 
+_STANDING: Final = {
+    "path": {**TEXT, "description": "the place of a nested trigger; `#…` is flow control"},
+    "kind": _one_of(*KINDS),
+    "key": ANY,
+    "have": {**COUNT, "description": "matches, steps, members, values or firings"},
+    "need": {**COUNT, "description": "how many it takes; 0 where no number is asked for"},
+    "until": {
+        **WHEN,
+        "description": "when what is there stops to count, or when it fires, goes or opens",
+    },
+    "holds": {**FLAG, "description": "it fired, and has not resolved"},
+    "since": {**WHEN, "description": "what a wait counts from"},
+    "parts": {
+        "type": "array",
+        "items": _object("name seen holds", name=TEXT, seen=WHEN, holds=FLAG),
+        "description": "members or steps in their order, and when each was seen",
+    },
+    "measure": {
+        "type": ["object", "null"],
+        "properties": {
+            "function": TEXT,
+            "figure": {"type": ["number", "null"], "description": "null: too few values, or many"},
+            "above": {"type": "number"},
+            "below": {"type": "number"},
+        },
+        "description": "of an aggregate",
+    },
+    "suppressed": {
+        **COUNT,
+        "description": "held back by a throttle since it let the last one pass",
+    },
+    "events": {**COUNT, "description": "gathered by a debounce or a batch"},
+    "more": {**FLAG, "description": "there are more members than are looked at"},
+}
+"""How a window stands."""
+
 _VERDICT: Final = _object(
     "automation trigger guards conditions firing",
     automation=TEXT,
@@ -202,13 +240,8 @@ _VERDICT: Final = _object(
     windows={
         "type": "array",
         "items": _object(
-            "path key have need until holds remembered",
-            path=TEXT,
-            key=ANY,
-            have=COUNT,
-            need=COUNT,
-            until=WHEN,
-            holds={**FLAG, "description": "it fired, and has not resolved"},
+            "path kind key have need until holds remembered",
+            **_STANDING,
             remembered={**FLAG, "description": "the event is still in it"},
         ),
         "description": "where the trigger remembers: the windows that the event went to, as they are now",
@@ -219,41 +252,10 @@ _WINDOW: Final = _object(
     "automation trigger path kind key have need until holds",
     automation=TEXT,
     trigger=COUNT,
-    path={**TEXT, "description": "the place of a nested trigger; `#…` is flow control"},
-    kind=_one_of(
-        "count", "sequence", "all", "any", "absent", "aggregate", "clock",
-        "throttle", "debounce", "batch",
-    ),
-    key=ANY,
-    have={**COUNT, "description": "matches, steps, members, values or firings"},
-    need={**COUNT, "description": "how many it takes; 0 where no number is asked for"},
-    until={
-        **WHEN,
-        "description": "when what is there stops to count, or when it fires, goes or opens",
-    },
-    holds={**FLAG, "description": "it fired, and has not resolved"},
-    since={**WHEN, "description": "what a wait counts from"},
-    parts={
-        "type": "array",
-        "items": _object("name seen holds", name=TEXT, seen=WHEN, holds=FLAG),
-        "description": "members or steps in their order, and when each was seen",
-    },
-    measure={
-        "type": ["object", "null"],
-        "properties": {
-            "function": TEXT,
-            "figure": {"type": ["number", "null"], "description": "null: too few values, or many"},
-            "above": {"type": "number"},
-            "below": {"type": "number"},
-        },
-        "description": "of an aggregate",
-    },
-    suppressed={**COUNT, "description": "held back by a throttle since it let the last one pass"},
-    events={**COUNT, "description": "gathered by a debounce or a batch"},
+    **_STANDING,
     firing={**NAME, "description": "the firing that told of a condition that holds"},
-    more={**FLAG, "description": "there are more members than are looked at"},
     listens={**FLAG, "description": "false for a rule that is paused or disabled: no time rings"},
-)  # fmt: skip
+)
 
 _TALLY: Final = {
     "type": ["object", "null"],

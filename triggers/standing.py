@@ -17,7 +17,7 @@ from triggers.aggregate import Aggregate
 from triggers.clock_trigger import ClockTrigger
 from triggers.combination import Combination
 from triggers.count import Count
-from triggers.figure import figure
+from triggers.figure import Bound, Function, figure
 from triggers.lateness import not_before
 from triggers.listening import Listening, Node
 from triggers.progress import chain, progress
@@ -50,7 +50,8 @@ class Standing:
 
     `until` is when what is there stops to count: of an absence and of what is gathered, when it
     fires or goes; of a clock its next time; of a throttle when it lets one more pass. `since` is
-    what a wait counts from. `figure` is an aggregate's, None where there are too few values.
+    what a wait counts from. `figure` is what an aggregate measures by its `function`, against its
+    `bound`; None where there are too few values.
     `suppressed` is what a throttle held back since it last let one pass, `events` how many are
     gathered.
     """
@@ -62,6 +63,8 @@ class Standing:
     holds: bool = False
     since: Micros | None = None
     parts: tuple[Part, ...] = ()
+    function: Function | None = None
+    bound: Bound | None = None
     figure: float | None = None
     suppressed: int = 0
     events: int = 0
@@ -165,4 +168,4 @@ def _measured(node: Aggregate, plain: Standing, state: WindowState) -> Standing:
     values = [one.value for one in state.members if one.value is not None]
     judged = figure(node.function, values) if values and len(values) >= node.at_least else None
     # When its timer looks again is nothing that anybody waits for.
-    return replace(plain, until=None, figure=judged)
+    return replace(plain, until=None, function=node.function, bound=node.bound, figure=judged)

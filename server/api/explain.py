@@ -23,11 +23,12 @@ from engine import queries as runs
 from events.event import Stored
 from server import parameter
 from server.api.automations import shown_firing
+from server.api.windows import shown
 from server.lookup import Lookup
 from server.route import Call, Route, reply
 from triggers.key import key_value
-from triggers.progress import progress
-from triggers.queries import window
+from triggers.queries import MOST_MEMBERS, window
+from triggers.standing import standing
 
 SLICE: Final = 0.003
 """Seconds at most for which nobody else has the loop."""
@@ -168,16 +169,13 @@ async def _windows(session: AsyncSession, one: Verdict, stored: Stored) -> list[
     told = []
     for joined in one.windows:
         state = await window(session, joined.key)
-        far = progress(joined.node, state)
+        stands = standing(joined.node, state, None)
         remembered = (*state.members, *state.marks)
         told.append(
             {
                 "path": joined.key.path,
                 "key": key_value(joined.key.key),
-                "have": far.have,
-                "need": far.need,
-                "until": None if far.until is None else to_rfc3339(far.until),
-                "holds": far.holds,
+                **shown(stands, whole=len(state.members) < MOST_MEMBERS),
                 "remembered": any(
                     ref.position == stored.position for member in remembered for ref in member.refs
                 ),

@@ -113,12 +113,9 @@ class WindowsApi:
             "automation": place.automation,
             "trigger": place.trigger,
             "path": place.path,
-            "kind": stands.kind,
             "key": key_value(found.key.key),
-            **shown(stands),
-            "measure": _measure(place, stands.figure if found.whole else None),
+            **shown(stands, whole=found.whole),
             "firing": found.firing,
-            "more": not found.whole,
             "listens": live is not None and live.listens,
         }
 
@@ -176,9 +173,10 @@ class _Looking:
         return following
 
 
-def shown(stands: Standing) -> dict[str, Any]:
-    """How far a window has come."""
+def shown(stands: Standing, *, whole: bool) -> dict[str, Any]:
+    """How far a window has come; `whole` says that all its members were looked at."""
     return {
+        "kind": stands.kind,
         "have": stands.have,
         "need": stands.need,
         "until": _time(stands.until),
@@ -188,16 +186,19 @@ def shown(stands: Standing) -> dict[str, Any]:
             {"name": part.name, "seen": _time(part.seen), "holds": part.holds}
             for part in stands.parts
         ],
+        "measure": _measure(stands, whole=whole),
         "suppressed": stands.suppressed,
         "events": stands.events,
+        "more": not whole,
     }
 
 
-def _measure(place: Place, figure: float | None) -> dict[str, Any] | None:
-    if place.measure is None:
+def _measure(stands: Standing, *, whole: bool) -> dict[str, Any] | None:
+    """What is measured, and against what; no figure of a part of the values."""
+    if stands.bound is None:
         return None
-    function, bound = place.measure
-    return {"function": function, "figure": figure, bound.side: bound.limit}
+    figure = stands.figure if whole else None
+    return {"function": stands.function, "figure": figure, stands.bound.side: stands.bound.limit}
 
 
 def _keys(given: str) -> list[str]:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from ensue.cli.explain import window_line
+from ensue.cli.output import Output
 from ensue.cli.windows import deaf, nothing, place, told
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
@@ -112,3 +114,14 @@ def test_where_there_is_nothing_it_says_why() -> None:
 def test_automations_that_hear_nothing_are_named_once() -> None:
     assert deaf([window("count", listens=False), window("count", listens=False)]) == ["r"]
     assert deaf([window("count")]) == []
+
+
+def test_explain_tells_the_window_that_an_event_went_to() -> None:
+    output = Output(as_json=False, color=False)
+    output.now = NOW
+    joined = window("count", 2, 3, key="db-1", until=at(6), remembered=True)
+    assert window_line(output, joined).plain == "window db-1: 2 of 3, 6m left"
+    gone = {**joined, "remembered": False}
+    assert window_line(output, gone).plain == "window db-1: 2 of 3, 6m left; without this event"
+    empty = window("count", 0, 3, key=None, remembered=False)
+    assert window_line(output, empty).plain == "window: empty by now"

@@ -11,6 +11,7 @@ from rich.text import Text
 from ensue.cli.client import segment
 from ensue.cli.options import Session, client_command
 from ensue.cli.output import Output, brief, state, styled
+from ensue.cli.windows import told as told_window
 from ensue.cli.words import relative
 
 _GUARDS: Final = {
@@ -76,26 +77,18 @@ def _print_match(output: Output, verdict: dict[str, Any]) -> None:
         for reason in _held(verdict) or ["it came into force later, or its turn is still to come"]:
             output.say("   ", reason)
     for window in verdict["windows"]:
-        output.say("   ", _window(output, window))
+        output.say("   ", window_line(output, window))
     if verdict["changed_since"]:
         output.say("   ", styled("the rule has changed since the event came in", "dim"))
 
 
-def _window(output: Output, window: dict[str, Any]) -> Text:
-    """`window db-1: 2 of 3, until in 6m`."""
+def window_line(output: Output, window: dict[str, Any]) -> Text:
+    """`window db-1: 2 of 3, 6m left`."""
     key = "" if window["key"] is None else f" {brief(window['key'])}"
-    parts = []
-    if window["holds"]:
-        parts.append("its condition holds")
-    elif window["need"]:
-        parts.append(f"{window['have']} of {window['need']}")
-    if window["until"]:
-        parts.append(f"ends {relative(window['until'], output.now)}")
-    if not parts:
+    if not (window["have"] or window["until"] or window["holds"]):
         return styled(f"window{key}: empty by now", "cyan")
-    if not window["remembered"]:
-        parts.append("without this event")
-    return styled(f"window{key}: {', '.join(parts)}", "cyan")
+    without = "" if window["remembered"] else "; without this event"
+    return styled(f"window{key}: {told_window(window, output.now).plain}{without}", "cyan")
 
 
 def _held(verdict: dict[str, Any]) -> list[str]:

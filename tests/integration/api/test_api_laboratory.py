@@ -528,6 +528,7 @@ async def test_an_event_that_went_to_a_window_says_how_far_that_is(served):
         (window,) = waiting["windows"]
         assert (window["key"], window["have"], window["need"]) == ("a", 2, 3)
         assert (window["remembered"], window["holds"]) == (True, False)
+        assert (window["kind"], window["more"]) == ("count", False)
         assert window["until"] > waiting_since(await client.get("/api/events/j1"))
 
         (last,) = (await fail("j3", subject="a"))["matched"]
