@@ -23,7 +23,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from automations.backoff import is_final
@@ -90,13 +90,13 @@ class Refused:
         return self.hopeless or (self.status is not None and is_final(self.status))
 
 
-@dataclass(slots=True)
 class _Here(threading.local):
-    """What holds in the thread that sends."""
+    """What holds in the thread that sends. No slots: those are shared by all threads."""
 
-    allowed: Allowed | None = None
-    forbidden: bool = False
-    said: list[str] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.allowed: Allowed | None = None
+        self.forbidden = False
+        self.said: list[str] = []
 
 
 _here = _Here()

@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import email
 import logging
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from random import Random
 
@@ -17,7 +19,8 @@ from aiohttp import web
 from aiosmtpd.handlers import Message
 from aiosmtpd.smtp import SMTP
 
-from automations import queries
+from automations import apprise_sender, queries
+from automations.apprise_sender import send
 from automations.dispatcher import Dispatcher
 from automations.target import Allowed
 from base.channel import parse_channels
@@ -261,8 +264,6 @@ async def test_a_secret_that_is_missing_is_waited_for(world, event, dispatching,
     ],
 )
 async def test_no_connection_is_made_to_an_address_that_is_not_public(scheme, host, receiver):
-    from automations.apprise_sender import send
-
     port = receiver.host.partition(":")[2]
     url = f"{scheme}://{host}:{port}/s3cr3t"
     if scheme == "mailto":
@@ -275,8 +276,6 @@ async def test_no_connection_is_made_to_an_address_that_is_not_public(scheme, ho
 
 
 async def test_a_redirect_is_an_answer_and_no_order(receiver):
-    from automations.apprise_sender import send
-
     receiver.answers = [307]
     url = f"json://{receiver.host}/"
     refused = await asyncio.to_thread(send, url, "t", "m", Allowed.parse(["127.0.0.1"]))
@@ -284,14 +283,37 @@ async def test_a_redirect_is_an_answer_and_no_order(receiver):
     assert (refused.code, refused.is_final) == ("status_307", True)
 
 
-async def test_others_may_connect_where_notifications_may_not(receiver):
-    import socket
+async def test_what_holds_for_a_message_holds_in_its_thread_alone(receiver):
+    """While one is on its way, which may go nowhere, another may, and so may everybody else."""
+    held = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    release = threading.Event()
+    name = "held.invalid"
 
-    from automations.apprise_sender import send
+    def hold(host, *args, **more):
+        if host == name:
+            loop.call_soon_threadsafe(held.set)
+            release.wait(20)
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 1))]
+        return ask(host, *args, **more)
 
-    refused = await asyncio.to_thread(send, f"json://{receiver.host}", "t", "m", Allowed())
+    ask, apprise_sender._ask = apprise_sender._ask, hold
+    try:
+        first = asyncio.create_task(asyncio.to_thread(send, f"json://{name}", "t", "m", Allowed()))
+        async with asyncio.timeout(20):
+            await held.wait()
+        assert socket.getaddrinfo("127.0.0.1", 80)
+        allowed = Allowed.parse(["127.0.0.1"])
+        url = f"json://{receiver.host}/second"
+        assert await asyncio.to_thread(send, url, "t", "m", allowed) is None
+        release.set()
+        refused = await first
+    finally:
+        release.set()
+        apprise_sender._ask = ask
     assert refused is not None
-    assert socket.getaddrinfo("127.0.0.1", 80)
+    assert refused.code == "address_forbidden"
+    assert [path for path, _ in receiver.came] == ["/second"]
 
 
 class Mailbox(Message):
