@@ -26,6 +26,7 @@ from events.template import Template
 from triggers.clock_trigger import ClockTrigger
 from triggers.event_trigger import Where
 from triggers.glob import OWN
+from triggers.recurrence import Recurrence
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +107,28 @@ class Inspector:
         for number, trigger in enumerate(self._rule.triggers):
             if not isinstance(trigger, ClockTrigger):
                 continue
+            place = within("trigger", number) if listed else "trigger"
             warning = trigger.schedule.warning(self._now)
             if warning is not None:
-                place = within("trigger", number) if listed else "trigger"
                 yield self._finding(
                     "warning",
                     within(place, trigger.schedule.kind),
                     "never_fires",
                     warning,
                     "give it a time to come, or take the trigger out",
+                )
+            clock = trigger.schedule.clock
+            if (
+                isinstance(clock, Recurrence)
+                and clock.anchor is None
+                and clock.form.leaves_day_open
+            ):
+                yield self._finding(
+                    "note",
+                    within(place, "rrule"),
+                    "day_left_open",
+                    "it counts from the day on which the rule was enabled",
+                    "`start: 2030-01-07` says from which day",
                 )
 
     def _own_types(self, one: Heard) -> Iterator[Finding]:

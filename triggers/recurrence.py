@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from base.errors import ConfigurationError
 from base.time import SECOND, Micros
-from triggers.local_time import first_after, to_wall, zone
+from triggers.local_time import first_after, to_instant, to_wall, zone
 from triggers.recurrence_form import RecurrenceForm
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ class Recurrence:
     form: RecurrenceForm
     timezone: str
     anchor: Micros | None
+    is_even: bool = False
+    """Whether what the rule leaves open of the time of day is zero, and not the anchor's."""
 
     @classmethod
     def parse(cls, text: str, timezone: str, start: Micros | None, place: str) -> Recurrence:
@@ -60,19 +62,34 @@ class Recurrence:
         return cls(form, timezone, start)
 
     def since(self, enabled: Micros) -> Recurrence:
-        """DTSTART is the second after, so that the first of COUNT times is not lost."""
+        """Without a start of its own it counts from the day on which it was enabled.
+
+        What the rule leaves open of the time of day is zero, not the second at which somebody
+        happened to enable it. COUNT counts what comes after that.
+        """
         if self.anchor is not None:
             return self
-        return replace(self, anchor=(enabled // SECOND + 1) * SECOND)
+        where = zone(self.timezone)
+        day = to_wall(enabled, where).replace(hour=0, minute=0, second=0, microsecond=0)
+        form = self.form
+        anchored = replace(self, anchor=to_instant(day, where), is_even=True)
+        if form.count is None:
+            return anchored
+        first: Micros | None = (enabled // SECOND + 1) * SECOND
+        if form.frequency in {"HOURLY", "MINUTELY"}:
+            unbound = replace(anchored, form=replace(form, count=None))
+            first = unbound.next_after(enabled) or first
+        return replace(anchored, anchor=first)
 
     def next_after(self, instant: Micros) -> Micros | None:
         if self.anchor is None:
             raise ValueError("a recurrence counts from when it was enabled: ask `since` first")
-        where = zone("UTC" if self.form.is_beat else self.timezone)
+        form = self.form.on_the_hour() if self.is_even else self.form
+        where = zone("UTC" if form.is_beat else self.timezone)
         anchor = to_wall(self.anchor, where).replace(microsecond=0)
-        search = partial(_counted if self.form.count else _walls, self.form, anchor)
+        search = partial(_counted if form.count else _walls, form, anchor)
         found = first_after(instant, where, search, elapsed=self._is_elapsed)
-        until = self.form.until
+        until = form.until
         return None if found is None or (until is not None and found > until) else found
 
     @property
@@ -90,11 +107,12 @@ class Recurrence:
 def _check_possible(form: RecurrenceForm, anchor: datetime | None) -> None:
     """Raises ValueError for a rule that never comes.
 
-    As long as the anchor is not known, an interval may or may not meet the days: then it is
-    asked whether the rule would come without one.
+    As long as the day is not known from which it counts, an interval may or may not meet the
+    days: then it is asked whether the rule would come without one. The hours and minutes count
+    from midnight.
     """
     unbound = replace(form, count=None)
-    if anchor is None:
+    if anchor is None and form.frequency not in {"HOURLY", "MINUTELY"}:
         unbound = replace(unbound, interval=1)
     if next(_walls(unbound, anchor or _SOME_DAY, anchor or _SOME_DAY), None) is None:
         raise ValueError("it never comes: no day fits all of it")

@@ -9,7 +9,7 @@ lose itself in: seconds (`every` has them), counts without measure, and days tha
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -109,6 +109,25 @@ class RecurrenceForm:
         """Whether it is a beat of absolute time, with no use for a calendar."""
         named = (self.months, self.month_days, self.days, self.hours, self.minutes, self.seconds)
         return self.frequency in {"HOURLY", "MINUTELY"} and not any(named)
+
+    @property
+    def leaves_day_open(self) -> bool:
+        """Whether the day from which it counts says on which days it comes."""
+        if self.frequency in {"HOURLY", "MINUTELY"}:
+            return False
+        named = (self.days, self.month_days, self.year_days, self.weeks)
+        return self.interval > 1 or (self.frequency != "DAILY" and not any(named))
+
+    def on_the_hour(self) -> RecurrenceForm:
+        """With zero for what a rule by days leaves open of the time of day."""
+        if self.frequency in {"HOURLY", "MINUTELY"}:
+            return self
+        return replace(
+            self,
+            hours=self.hours or (0,),
+            minutes=self.minutes or (0,),
+            seconds=self.seconds or (0,),
+        )
 
     def check_days(self) -> None:
         """Raises ValueError for a day that none of the months has, such as February 30."""

@@ -332,6 +332,22 @@ def test_a_thousand_rules_are_searched_for_circles_in_no_time():
     assert found.problem.code == "rules_in_circle"
 
 
+@pytest.mark.parametrize(
+    ("clock", "noted"),
+    [
+        ("rrule: FREQ=WEEKLY", True),
+        ("rrule: FREQ=DAILY;INTERVAL=2", True),
+        ("rrule: 'FREQ=WEEKLY;BYDAY=MO'", False),
+        ("rrule: FREQ=DAILY", False),
+        ("rrule: FREQ=HOURLY;INTERVAL=4", False),
+        ("rrule: FREQ=WEEKLY, start: 2030-01-07", False),
+    ],
+)
+def test_a_recurrence_that_counts_from_when_it_was_enabled_is_noted(clock, noted):
+    found = [(one.severity, one.problem.code) for one in linted(rule(clock))]
+    assert found == ([("note", "day_left_open")] if noted else [])
+
+
 def test_where_each_rule_sets_off_each_not_all_circles_are_told():
     text = chain(*((f"r{n}", "t", "emit: t") for n in range(60)))
     assert len(coded(text, "rules_in_circle")) == 100

@@ -219,11 +219,12 @@ def test_a_rule_that_never_comes_is_refused_in_time(text, start):
     assert time.process_time() - begin < 2
 
 
-def test_an_interval_may_meet_the_hours_once_it_is_known_when_it_began():
-    rule = recurrence("FREQ=HOURLY;INTERVAL=2;BYHOUR=9")
-    odd, even = parse_rfc3339("2030-01-01T11:00:00Z"), parse_rfc3339("2030-01-01T12:00:00Z")
-    assert rule.since(odd).next_after(odd) == parse_rfc3339("2030-01-02T09:00:01Z")
-    assert rule.since(even).next_after(even) is None
+def test_hours_count_from_midnight_unless_a_start_says_otherwise():
+    assert "it never comes" in refused("FREQ=HOURLY;INTERVAL=2;BYHOUR=9")
+    found = after(
+        "FREQ=HOURLY;INTERVAL=2;BYHOUR=9", "2030-01-01T11:30:00Z", start="2030-01-01T01:00:00Z"
+    )
+    assert found == ["2030-01-02T09:00:00Z"]
 
 
 def test_two_spellings_of_one_rule_are_the_same():
@@ -268,9 +269,53 @@ def test_the_calendars_rules_are_kept(text, days):
 
 
 def test_a_rule_counts_from_when_it_was_enabled():
-    found = after("FREQ=DAILY;COUNT=2", "2030-01-01T10:00:00.5Z", 3)
-    assert found == ["2030-01-01T10:00:01Z", "2030-01-02T10:00:01Z"]
+    found = after("FREQ=DAILY;COUNT=2;BYHOUR=9,15", "2030-01-01T10:00:00.5Z", 3)
+    assert found == ["2030-01-01T15:00:00Z", "2030-01-02T09:00:00Z"]
     assert len(after("FREQ=DAILY;COUNT=2", "2030-01-01T10:00:00Z", 3)) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "times"),
+    [
+        ("FREQ=DAILY", ["2030-01-02T00:00:00Z", "2030-01-03T00:00:00Z"]),
+        ("FREQ=DAILY;BYHOUR=9", ["2030-01-02T09:00:00Z", "2030-01-03T09:00:00Z"]),
+        ("FREQ=DAILY;BYHOUR=15", ["2030-01-01T15:00:00Z", "2030-01-02T15:00:00Z"]),
+        ("FREQ=DAILY;BYMINUTE=30", ["2030-01-02T00:30:00Z", "2030-01-03T00:30:00Z"]),
+        ("FREQ=DAILY;BYHOUR=9;BYSECOND=5", ["2030-01-02T09:00:05Z", "2030-01-03T09:00:05Z"]),
+        ("FREQ=WEEKLY;BYDAY=FR", ["2030-01-04T00:00:00Z", "2030-01-11T00:00:00Z"]),
+        ("FREQ=WEEKLY", ["2030-01-08T00:00:00Z", "2030-01-15T00:00:00Z"]),
+        ("FREQ=MONTHLY;BYMONTHDAY=-1", ["2030-01-31T00:00:00Z", "2030-02-28T00:00:00Z"]),
+        ("FREQ=DAILY;INTERVAL=2", ["2030-01-03T00:00:00Z", "2030-01-05T00:00:00Z"]),
+        ("FREQ=DAILY;INTERVAL=2;COUNT=1", ["2030-01-03T00:00:00Z"]),
+        ("FREQ=HOURLY", ["2030-01-01T11:00:00Z", "2030-01-01T12:00:00Z"]),
+        ("FREQ=HOURLY;INTERVAL=4", ["2030-01-01T12:00:00Z", "2030-01-01T16:00:00Z"]),
+        ("FREQ=HOURLY;INTERVAL=4;COUNT=1", ["2030-01-01T12:00:00Z"]),
+        ("FREQ=HOURLY;BYMINUTE=15", ["2030-01-01T11:15:00Z", "2030-01-01T12:15:00Z"]),
+        ("FREQ=MINUTELY;INTERVAL=25", ["2030-01-01T10:50:00Z", "2030-01-01T11:15:00Z"]),
+        ("FREQ=MINUTELY;COUNT=2", ["2030-01-01T10:43:00Z", "2030-01-01T10:44:00Z"]),
+    ],
+)
+def test_without_a_start_what_is_left_open_of_the_time_of_day_is_zero(text, times):
+    """2030-01-01 is a Tuesday."""
+    assert after(text, "2030-01-01T10:42:17.25Z", len(times)) == times
+    assert after(text, "2030-01-01T10:42:17.25Z", 3)[: len(times)] == times
+
+
+def test_the_day_from_which_it_counts_is_that_of_the_timezone():
+    found = after("FREQ=DAILY;BYHOUR=9", "2030-01-01T20:00:00Z", 2, timezone="Asia/Kolkata")
+    assert found == ["2030-01-02T03:30:00Z", "2030-01-03T03:30:00Z"]
+    found = after("FREQ=HOURLY;INTERVAL=6", "2030-01-01T20:00:00Z", 2, timezone="Asia/Kolkata")
+    assert found == ["2030-01-02T00:30:00Z", "2030-01-02T06:30:00Z"]
+
+
+def test_a_time_that_was_just_reached_is_not_taken_again():
+    assert after("FREQ=HOURLY", "2030-01-01T11:00:00Z") == ["2030-01-01T12:00:00Z"]
+    assert after("FREQ=DAILY;COUNT=1", "2030-01-01T00:00:00Z") == ["2030-01-02T00:00:00Z"]
+
+
+def test_with_a_start_the_rest_comes_from_it_as_the_standard_says():
+    found = after("FREQ=DAILY", "2030-01-02T00:00:00Z", 1, start="2030-01-01T10:42:17Z")
+    assert found == ["2030-01-02T10:42:17Z"]
 
 
 def test_without_a_beginning_there_is_no_next_time():
