@@ -26,6 +26,7 @@ from sqlmodel import col, select
 from base.clock import ClockWatch, Setback
 from base.database import Database
 from base.errors import UnavailableError
+from base.failpoint import failpoint
 from base.logs import logger
 from base.services import Service
 from base.time import SECOND, Micros, now
@@ -113,6 +114,8 @@ class Timers(Service):
         async def operation(tx: Tx) -> Sequence[Event]:
             nonlocal rung
             rung = await self._take(tx)
+            if rung:
+                failpoint("after_take")
             return rung
 
         async def settlement(tx: Tx, receipt: Receipt) -> None:
@@ -123,7 +126,9 @@ class Timers(Service):
 
         change = Change(operation=operation, settlement=settlement, lane=Lane.SERVICE)
         await self._journal.submit(change)
-        if not rung:
+        if rung:
+            failpoint("after_ring")
+        else:
             # Those that are due still wait, after a start.
             self._next = self._clock() + SECOND // 4
         return bool(rung)

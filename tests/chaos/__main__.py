@@ -18,7 +18,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from tests.chaos import set_clock
+from tests.chaos import replicas, set_clock
 from tests.chaos.broken import FAULTS
 from tests.chaos.killer import LONGEST
 from tests.chaos.service import ServiceError
@@ -30,7 +30,7 @@ _NO_SOCKETS = shutil.ignore_patterns("postgres", "*.sock")
 console = Console(highlight=False)
 
 
-TRIALS = ("kills", "clock")
+TRIALS = ("kills", "replicas", "clock")
 
 
 @click.command()
@@ -39,7 +39,7 @@ TRIALS = ("kills", "clock")
     "trials",
     type=click.Choice(TRIALS),
     multiple=True,
-    help="Only this one of: killing it, setting its clock.",
+    help="Only this: killing it, killing those of several servers that take timers, setting its clock.",
 )
 @click.option("--events", default=50_000, show_default=True, help="Events to send.")
 @click.option("--kills", default=500, show_default=True, help="Processes to kill.")
@@ -84,6 +84,9 @@ def main(
             kept &= _tried(
                 f"{name}, seed {seed}{what}", partial(_watched, trial), keep and keep / name
             )
+    if "replicas" in trials:
+        several = partial(replicas.run, seed=seed)
+        kept &= _tried(f"three servers, seed {seed}", several, keep and keep / "replicas")
     if "clock" in trials and set_clock.library() is None:
         console.print(f"Setting the clock is left out: {set_clock.MISSING}.")
     elif "clock" in trials:

@@ -118,6 +118,11 @@ class Shelf:
         sql = f"SELECT time FROM event WHERE type = '{type_}' ORDER BY position"
         return [row[0] for row in await self._rows(sql)]
 
+    async def delays(self) -> list[float]:
+        """How long after its time each timer was taken, in seconds."""
+        rows = await self._rows("SELECT received - time FROM event WHERE type = 'ensue.timer.due'")
+        return [row[0] / 1e6 for row in rows]
+
     async def next_timer(self) -> int | None:
         """When the next timer comes due, in microseconds."""
         rows = await self._rows("SELECT min(due) FROM timer")
