@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from automations import notices, outbox
 from automations.call import Response, Sender, Unsent
-from automations.call_action import MAX_TIMEOUT, Call
+from automations.call_action import Call
 from automations.notify import Delivery, Notifier
 from automations.notify_action import Notification
 from automations.outbox import Claimed
@@ -42,7 +42,8 @@ log = logger("dispatcher")
 SLOTS: Final = 8
 """Actions under way to one target."""
 MAX_UNDER_WAY: Final = 512
-LEASE: Final[Micros] = MAX_TIMEOUT + 60 * SECOND
+MARGIN: Final[Micros] = 20 * SECOND
+"""How long a lease lasts beyond what the sending may take: for getting to it, and noting its end."""
 _LOOK_EVERY: Final = 5.0
 _LOOK_AGAIN: Final = 0.01
 
@@ -127,7 +128,7 @@ class Dispatcher(Service):
                 await outbox.put_right(tx)
             wanted = self._wanted(await outbox.queues(tx), tx.now)
             for target, slots in wanted.items():
-                claimed.extend(await outbox.claim(tx, target, slots, LEASE))
+                claimed.extend(await outbox.claim(tx, target, slots, MARGIN))
             return ()
 
         await self._submit(operation)

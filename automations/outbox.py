@@ -19,14 +19,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from automations.notices import Chain
 from automations.tables import ActionRow
-from base.time import Micros
+from base.time import SECOND, Micros
 from events.tx import InsertSpec, Tx
+
+LONGEST: Final[Micros] = 60 * SECOND
+"""What sending takes at most, where the request names no `timeout` of its own."""
 
 _ACTION = InsertSpec(ActionRow)
 _OPEN = "status IN ('waiting', 'sending')"
@@ -42,6 +45,10 @@ _QUEUES = (
     f" SELECT target, (SELECT min(due) FROM action WHERE {_OPEN} AND action.target = t.target)"
     " FROM t WHERE target IS NOT NULL"
 )
+_TIMEOUT = {
+    "sqlite": f"coalesce(json_extract(request, '$.timeout'), {LONGEST})",
+    "postgresql": f"coalesce(CAST(CAST(request AS json) ->> 'timeout' AS bigint), {LONGEST})",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +80,20 @@ async def queues(tx: Tx) -> dict[str, Micros]:
     return {target: due for target, due in rows}  # noqa: C416 - rows are not pairs to mypy
 
 
-async def claim(tx: Tx, target: str, limit: int, lease: Micros) -> list[Claimed]:
-    """Take what is due for a target, the longest due first."""
+async def claim(tx: Tx, target: str, limit: int, margin: Micros) -> list[Claimed]:
+    """Take what is due for a target, the longest due first.
+
+    A lease lasts for as long as the sending may take, and the margin: so what a dead sender had
+    is sent again soon, and what is being sent is not.
+    """
     rows = await tx.fetch(
         "UPDATE action SET status = 'sending', attempts = attempts + 1,"
-        " due = CAST($2 AS BIGINT) + CAST($3 AS BIGINT)"
+        f" due = CAST($2 AS BIGINT) + CAST($3 AS BIGINT) + {_TIMEOUT[tx.dialect]}"
         f" WHERE id IN (SELECT id FROM action WHERE {_OPEN}"
         f" AND target = $1 AND due <= $2 ORDER BY due, id LIMIT $4) RETURNING {_CLAIMED}",
         target,
         tx.now,
-        lease,
+        margin,
         limit,
     )
     return [_claimed(row) for row in sorted(rows, key=lambda row: row[0])]

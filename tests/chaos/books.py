@@ -133,7 +133,7 @@ class Shelf:
         return int((await self._rows("SELECT count(*) FROM flow"))[0][0])
 
     async def end_leases(self) -> None:
-        """What a server that is dead had claimed to send comes due now, not in two minutes.
+        """What a server that is dead had claimed to send comes due now, not when its lease ends.
 
         Only while no server runs: then whatever is claimed is a dead one's.
         """

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from automations import outbox, queries
-from automations.dispatcher import LEASE, SLOTS, Dispatcher
+from automations.dispatcher import MARGIN, SLOTS, Dispatcher
 from automations.target import Allowed
 from base.metrics import Metrics
 from base.time import SECOND, now
@@ -341,7 +341,7 @@ async def claim(world, limit=10):
 
     async def operation(tx):
         ((target,),) = await tx.fetch("SELECT DISTINCT target FROM action")
-        claimed[:] = await outbox.claim(tx, target, limit, LEASE)
+        claimed[:] = await outbox.claim(tx, target, limit, MARGIN)
         return ()
 
     await world.journal.submit(Change(operation=operation, lane=Lane.SERVICE))
@@ -361,6 +361,16 @@ async def test_what_a_dead_sender_had_is_sent_when_its_lease_ends(
         dispatcher.wake()
         _, attempts, *_ = await until(world, "done")
     assert attempts == 2
+
+
+@pytest.mark.parametrize(("given", "seconds"), [({}, 10), ({"timeout": "2s"}, 2)])
+async def test_a_lease_lasts_as_long_as_the_call_may_take(
+    world, receiver, event, clock, given, seconds
+):
+    await calls(world, receiver.url, **given)
+    await world.send(event())
+    (claimed,) = await claim(world)
+    assert claimed.lease == clock() + seconds * SECOND + MARGIN
 
 
 async def test_a_server_that_is_alone_does_not_wait_for_leases(world, receiver, dispatching, event):
