@@ -18,7 +18,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from tests.chaos import replicas, set_clock
+from tests.chaos import replicas, set_clock, slow
 from tests.chaos.broken import FAULTS
 from tests.chaos.killer import LONGEST
 from tests.chaos.service import ServiceError
@@ -30,7 +30,7 @@ _NO_SOCKETS = shutil.ignore_patterns("postgres", "*.sock")
 console = Console(highlight=False)
 
 
-TRIALS = ("kills", "replicas", "clock")
+TRIALS = ("kills", "replicas", "clock", "slow")
 
 
 @click.command()
@@ -39,7 +39,7 @@ TRIALS = ("kills", "replicas", "clock")
     "trials",
     type=click.Choice(TRIALS),
     multiple=True,
-    help="Only this: killing it, killing those of several servers that take timers, setting its clock.",
+    help="Only this: killing it, killing those of several servers that take timers, setting its clock, a slow database.",
 )
 @click.option("--events", default=50_000, show_default=True, help="Events to send.")
 @click.option("--kills", default=500, show_default=True, help="Processes to kill.")
@@ -91,6 +91,8 @@ def main(
         console.print(f"Setting the clock is left out: {set_clock.MISSING}.")
     elif "clock" in trials:
         kept &= _tried("the clock is set", set_clock.run, keep and keep / "clock")
+    if "slow" in trials:
+        kept &= _tried("a slow database", slow.run, keep and keep / "slow")
     if not kept:
         console.print(f"[bold red]Not kept.[/] The seed was {seed}.")
     sys.exit(0 if kept else 1)
