@@ -8,8 +8,8 @@ desktop. Nothing is ever attached.
 A URL may lead to a host of one's own, so what holds for calls holds here: no connection is
 made to an address that is not public unless the settings allow it. Both `requests` and
 `smtplib` connect to what `socket.getaddrinfo` answers, one after the other, and ask it for
-literal addresses too; so the answers are what is judged, in this thread alone. That sees to
-redirects as well.
+literal addresses too; so the answers are what is judged, in this thread alone. See
+`docs/decisions/0010-notifications-by-apprise.md`.
 
 What Apprise logs may name the URL: of it the status is read, and the rest is dropped.
 """
