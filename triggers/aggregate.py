@@ -13,18 +13,20 @@ is later: the timer rings when a value that leaves may turn it. Too few values (
 are not judged, which clears a condition that held.
 
 Bounded by the rate of matches: all values in the span are members, for the p95 may need any
-of them. One match costs one pass over them.
+of them. What is known of them follows as they come and go (see `digest`), so that a match looks
+at few of them; it begins anew only where a match comes late, or the window was read.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 from base.fields import described
 from base.time import Micros
-from triggers.figure import Bound, Function, figure, turns_after
+from triggers.digest import Digest
+from triggers.figure import Bound, Function, digest, figure_of, turns_after, values_of
 from triggers.key import Key
 from triggers.lateness import admitted, inserted, not_before
 from triggers.listening import Listening
@@ -40,7 +42,6 @@ from triggers.window import (
     Step,
     Tick,
     Told,
-    Value,
     WindowState,
     taken,
 )
@@ -50,10 +51,17 @@ from triggers.window import (
 class _Verdict:
     """What the values of these members say, and when it is due again if no more come."""
 
-    members: tuple[Member, ...]
+    known: _Known
     figure: float | None
     holds: bool
     due: Micros | None
+
+
+class _Known(NamedTuple):
+    """The digest of these members' values."""
+
+    members: tuple[Member, ...]
+    digest: Digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +103,11 @@ class Aggregate:
         if not coming.occurrences:
             return Step(state, notes=coming.notes)
         one = coming.occurrences[0]
-        members, note = state.members, self._wrong(one)
+        known, note = self._known(state), self._wrong(one)
         if note is None:
-            _, members = inserted(members, one.member(one.value))
+            known = self._with(known, one)
         end = max(coming.newest or one.time, state.clock or one.time)
-        verdict = self._judged(not_before(members, end - self.over))
+        verdict = self._judged(_since(known, end - self.over))
         event = Ref(one.time, one.position)
         step = self._turned(state, verdict, one.position, event.time, event)
         return step._replace(notes=coming.notes if note is None else (*coming.notes, note))
@@ -108,26 +116,39 @@ class Aggregate:
         """Events come before timers: what is as old as the span was counted, and goes."""
         if state.due != tick.due:
             return Step(state)
-        verdict = self._judged(not_before(state.members, tick.due + 1 - self.over))
+        verdict = self._judged(_since(self._known(state), tick.due + 1 - self.over))
         if verdict.holds == state.holds:
             return Step(replace(state, due=verdict.due))
         state = replace(state, clock=tick.due + 1)
         return self._turned(state, verdict, tick.position, tick.due, None)
 
-    def _judged(self, members: tuple[Member, ...]) -> _Verdict:
-        values = [member.value for member in members if member.value is not None]
-        number = figure(self.function, values) if len(values) >= self.at_least else None
+    def _known(self, state: WindowState) -> _Known:
+        known, members = state.known, state.members
+        if isinstance(known, _Known) and known.members is members:
+            return known
+        return _Known(members, digest(self.function, values_of(members)))
+
+    def _with(self, known: _Known, one: Occurrence) -> _Known:
+        at, members = inserted(known.members, one.member(one.value))
+        if at < len(known.members):
+            return _Known(members, digest(self.function, values_of(members)))
+        return _Known(members, known.digest.plus([one.value]))
+
+    def _judged(self, known: _Known) -> _Verdict:
+        members, number = known.members, None
+        if len(members) >= self.at_least:
+            number = figure_of(self.function, known.digest, len(members))
         holds = number is not None and self.bound.is_beyond(number)
-        rings = self._rings(values, holds)
+        rings = self._rings(known, holds)
         due = None if rings is None else members[rings - 1].time + self.over
-        return _Verdict(members, number, holds, due)
+        return _Verdict(known, number, holds, due)
 
     def _turned(
         self, state: WindowState, verdict: _Verdict, position: int, time: Micros, event: Ref | None
     ) -> Step:
         """The window as it was judged, and what that means after what it was before."""
-        members = verdict.members
-        after = replace(state, holds=verdict.holds, members=members, due=verdict.due)
+        known, members = verdict.known, verdict.known.members
+        after = replace(state, holds=verdict.holds, members=members, due=verdict.due, known=known)
         if verdict.holds == state.holds:
             return Step(after)
         if not verdict.holds:
@@ -138,12 +159,12 @@ class Aggregate:
             Fired(latest, position, taken(members[-MOST_EVENTS:]), len(members), verdict.figure),
         )
 
-    def _rings(self, values: list[Value], holds: bool) -> int | None:
+    def _rings(self, known: _Known, holds: bool) -> int | None:
         """After how many of the oldest values the verdict is due again."""
-        enough = len(values) - self.at_least + 1
+        enough = len(known.members) - self.at_least + 1
         if enough <= 0:
             return None
-        turn = turns_after(self.function, values, self.bound, beyond=holds)
+        turn = turns_after(self.function, known.members, known.digest, self.bound, beyond=holds)
         if turn is None or turn >= enough:
             return enough if holds else None
         return turn
@@ -163,3 +184,12 @@ class Aggregate:
             return None
         wanted = "true or false" if self.function == "ratio" else "a number"
         return Note("value_not_a_number", one.position, f"{described(value)} is not {wanted}")
+
+
+def _since(known: _Known, time: Micros) -> _Known:
+    """What is known of those at `time` or later."""
+    members, left = known.members, not_before(known.members, time)
+    if left is members:
+        return known
+    gone = values_of(members[: len(members) - len(left)])
+    return _Known(left, known.digest.minus(gone, lambda: values_of(left)))

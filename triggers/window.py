@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
 import orjson
@@ -126,6 +126,8 @@ class WindowState:
     `due`       when its timer rings; None is no timer
     `marks`     few members that live in the window's own row
     `members`   one row each, sorted
+    `known`     what was worked out of the members, to go on from; not part of the state, and of
+                no use unless it is of these very members
     """
 
     newest: Micros | None = None
@@ -134,6 +136,7 @@ class WindowState:
     due: Micros | None = None
     marks: tuple[Member, ...] = ()
     members: tuple[Member, ...] = ()
+    known: object = field(default=None, compare=False, repr=False)
 
     def content(self) -> str:
         """What the window's row has beside `newest`; empty for a default.

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triggers.figure import FUNCTIONS, LOOK_AHEAD, Bound, figure, turns_after
+from triggers import figure as figures
+from triggers.figure import FUNCTIONS, LOOK_AHEAD, Bound, digest, figure
+from triggers.window import Member
+
+
+def turns_after(function, values, bound, *, beyond):
+    members = [Member(n, n, 0, value) for n, value in enumerate(values)]
+    return figures.turns_after(function, members, digest(function, values), bound, beyond=beyond)
+
 
 whole = st.integers(-20, 20)
 broken = st.floats(-20, 20, width=16)
