@@ -20,13 +20,13 @@ no `renew` came for `--patience` seconds, all groups are killed; when this proce
 killed, the kernel kills the runs (PR_SET_PDEATHSIG). One thread, so that a fork copies all of it.
 
 `--spares` processes are forked ahead, when nothing else is to be done, and wait for a run having
-gone through a rehearsal of one; beyond them a run is forked on demand.
+gone through a rehearsal of one; beyond them a run is forked on demand. Where such a process is
+killed before it has its run, another gets it.
 """
 
 from __future__ import annotations
 
 import argparse
-import array
 import contextlib
 import ctypes
 import gc
@@ -35,75 +35,22 @@ import os
 import select
 import signal
 import socket
-import struct
 import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from ensue import child
-from ensue.rehearsal import rehearse
+from ensue.launch_wire import Intake, close_all, send_launch
+from ensue.spares import Handed, Spare, await_run
 
-_LENGTH = struct.Struct("!I")
-_FDS_PER_LAUNCH = 3
 _PR_SET_PDEATHSIG = 1
 _QUIET = 0.02
 """Seconds without a launch after which a spare process is forked: never while runs start."""
 _REST = 60.0
 """Seconds without a run after which one spare process is enough: each holds 14 MB."""
 _LIBC = ctypes.CDLL(None)
-
-
-@dataclass
-class _Intake:
-    """Bytes and file descriptors from the worker, cut into requests."""
-
-    data: bytearray = field(default_factory=bytearray)
-    fds: list[int] = field(default_factory=list)
-
-    def receive(self, connection: socket.socket) -> bool:
-        """Take what is there; False once the worker has closed."""
-        room = socket.CMSG_SPACE(64 * array.array("i").itemsize)
-        data, ancillary, _, _ = connection.recvmsg(65_536, room, socket.MSG_CMSG_CLOEXEC)
-        for level, kind, payload in ancillary:
-            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-                numbers = array.array("i")
-                numbers.frombytes(payload[: len(payload) - len(payload) % numbers.itemsize])
-                self.fds.extend(numbers)
-        self.data += data
-        return bool(data)
-
-    def launch(self) -> tuple[dict[str, str], list[int]] | None:
-        """What a spare process is told: its environment and its descriptors."""
-        if len(self.data) < _LENGTH.size:
-            return None
-        (length,) = _LENGTH.unpack_from(self.data)
-        body = self.data[_LENGTH.size :]
-        return (json.loads(body), self.fds) if len(body) == length else None
-
-    def requests(self) -> list[tuple[dict[str, Any], list[int]]]:
-        found = []
-        while len(self.data) >= _LENGTH.size:
-            (length,) = _LENGTH.unpack_from(self.data)
-            end = _LENGTH.size + length
-            if len(self.data) < end:
-                break
-            request = json.loads(self.data[_LENGTH.size : end])
-            del self.data[:end]
-            count = _FDS_PER_LAUNCH if request["op"] == "launch" else 0
-            found.append((request, self.fds[:count]))
-            del self.fds[:count]
-        return found
-
-
-@dataclass(frozen=True)
-class _Spare:
-    """A process that waits for its run at the other end of `line`."""
-
-    pid: int
-    line: socket.socket
 
 
 class Zygote:
@@ -113,11 +60,12 @@ class Zygote:
         self._connection = connection
         self._patience = patience
         self._most_spares = spares
-        self._spares: list[_Spare] = []
+        self._spares: list[Spare] = []
+        self._handed: dict[int, Handed] = {}
         self._launched = 0.0
         self._busy_until = 0.0
         self._renewed = time.monotonic()
-        self._intake = _Intake()
+        self._intake = Intake()
         self._unsent = bytearray()
         self._pid = os.getpid()
         self._runs: dict[int, str] = {}
@@ -141,13 +89,16 @@ class Zygote:
         poll.register(self._woken, select.POLLIN)
         wanted = select.POLLIN | (select.POLLOUT if self._unsent else 0)
         poll.register(self._connection, wanted)
+        for handed in self._handed.values():
+            poll.register(handed.line, select.POLLIN)
         happened = poll.poll(self._wait())
         for fd, events in happened:
             if fd == self._woken:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._woken, 4096)
-            elif not self._talk(events):
+            elif fd == self._connection.fileno() and not self._talk(events):
                 return False
+        self._hear_of_begun()
         self._reap()
         self._check_patience()
         if not happened:
@@ -189,6 +140,7 @@ class Zygote:
                 self._launch(request, fds)
             case "signal":
                 if pid := self._pids.get(request["id"]):
+                    self._begun(pid)  # what is signalled now is not for another process
                     _signal_group(pid, request["signal"])
             case "renew":
                 self._renewed = time.monotonic()
@@ -197,29 +149,48 @@ class Zygote:
         if not self._runs:
             self._renewed = time.monotonic()
         try:
-            pid = self._hand_over(request, fds) or self._fork_for(request, fds)
+            self._start(request, fds)
         except OSError as error:
             self._say(op="refused", id=request["id"], message=f"no process for it: {error}")
-        else:
-            self._launched = time.monotonic()
-            self._busy_until = self._launched + _REST
-            self._runs[pid] = request["id"]
-            self._pids[request["id"]] = pid
-            self._say(op="launched", id=request["id"], pid=pid)
-        finally:
-            for fd in fds:
-                os.close(fd)
+
+    def _start(self, request: dict[str, Any], fds: list[int]) -> None:
+        """Find a process for the run. The descriptors are closed when it has them, or there is none."""
+        try:
+            pid = self._hand_over(request, fds)
+            if pid is None:
+                pid = self._fork_for(request, fds)
+                close_all(fds)
+        except OSError:
+            close_all(fds)
+            raise
+        self._launched = time.monotonic()
+        self._busy_until = self._launched + _REST
+        self._runs[pid] = request["id"]
+        self._pids[request["id"]] = pid
+        self._say(op="launched", id=request["id"], pid=pid)
 
     def _hand_over(self, request: dict[str, Any], fds: list[int]) -> int | None:
         """Give the run to a process that waits; None if there is none."""
         self._reap()
         while self._spares:
             spare = self._spares.pop()
-            with spare.line, contextlib.suppress(OSError):
-                data = json.dumps(request["environment"]).encode()
-                socket.send_fds(spare.line, [_LENGTH.pack(len(data)) + data], fds)
-                return spare.pid
+            try:
+                send_launch(spare.line, request, fds)
+            except OSError:
+                spare.line.close()
+                continue
+            self._handed[spare.pid] = Handed(request, fds, spare.line)
+            return spare.pid
         return None
+
+    def _hear_of_begun(self) -> None:
+        for pid, handed in list(self._handed.items()):
+            if handed.begun():
+                self._begun(pid)
+
+    def _begun(self, pid: int) -> None:
+        if handed := self._handed.pop(pid, None):
+            handed.close()
 
     def _fork_for(self, request: dict[str, Any], fds: list[int]) -> int:
         pid = os.fork()
@@ -251,8 +222,8 @@ class Zygote:
         else:
             if pid == 0:
                 ours.close()
-                self._become_child(lambda: _await_run(theirs))
-            self._spares.append(_Spare(pid, ours))
+                self._become_child(lambda: await_run(theirs))
+            self._spares.append(Spare(pid, ours))
         finally:
             theirs.close()
 
@@ -271,6 +242,8 @@ class Zygote:
             self._connection.close()
             for spare in self._spares:
                 spare.line.close()
+            for handed in self._handed.values():
+                handed.close()
             os.close(self._woken)
             os.close(self._waker)
             environment, (channel, stdout, stderr) = orders()
@@ -297,7 +270,8 @@ class Zygote:
                 os.killpg(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
             self._forget_spare(pid)
-            if run := self._runs.pop(pid, None):
+            run = self._runs.pop(pid, None)
+            if run and not self._taken_over(pid):
                 self._pids.pop(run, None)
                 code = ended.si_status
                 exited = ended.si_code == os.CLD_EXITED
@@ -307,6 +281,21 @@ class Zygote:
                     exit=code if exited else None,
                     signal=None if exited else code,
                 )
+
+    def _taken_over(self, pid: int) -> bool:
+        """Whether another process took the run of one that died before it had it."""
+        handed = self._handed.pop(pid, None)
+        if handed is None:
+            return False
+        if handed.begun():
+            handed.close()
+            return False
+        handed.line.close()
+        try:
+            self._start(handed.request, handed.fds)
+        except OSError:
+            return False
+        return True
 
     def _forget_spare(self, pid: int) -> None:
         for spare in self._spares:
@@ -338,17 +327,6 @@ class Zygote:
             return
         except OSError:
             self._unsent.clear()  # the worker is gone: the next turn sees it
-
-
-def _await_run(line: socket.socket) -> tuple[dict[str, str], list[int]]:
-    """Rehearse, then wait for a run; the process ends where the fork server does."""
-    rehearse()
-    intake = _Intake()
-    while intake.receive(line):
-        if found := intake.launch():
-            line.close()
-            return found
-    os._exit(0)
 
 
 def _signal_group(pid: int, number: int) -> None:

@@ -18,6 +18,7 @@ from engine.channel import RunChannel
 from engine.launcher import ProcessLauncher, environment
 from engine.zygote_client import LaunchError, ZygoteClient
 from ensue import zygote as zygote_module
+from ensue.spares import Spare
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -222,6 +223,31 @@ async def test_a_killed_spare_costs_no_run(project):
             await run_nothing(zygote, project, f"r{n}/1")
 
 
+async def test_a_run_goes_to_another_process_if_its_own_is_killed_before_it_has_it(project):
+    async with fork_server(project) as zygote:
+        (waiting,) = await spares(zygote, 1)
+        os.kill(waiting, signal.SIGSTOP)
+        process, channel, listener = await launch(zygote, project, "nothing", "r/1")
+        assert process.pid == waiting
+        os.kill(waiting, signal.SIGKILL)
+        await listener.finished.wait()
+        assert process.pid != waiting
+        channel.send({"type": "ack", "seq": listener.messages[-1]["seq"], "ok": True})
+        assert (await process.exited).code == 0
+        channel.close()
+
+
+async def test_a_run_that_is_ended_before_it_begins_goes_to_no_other_process(project):
+    async with fork_server(project) as zygote:
+        (waiting,) = await spares(zygote, 1)
+        os.kill(waiting, signal.SIGSTOP)
+        process, channel, listener = await launch(zygote, project, "nothing", "r/1")
+        zygote.signal("r/1", signal.SIGKILL)
+        assert (await process.exited).signal == signal.SIGKILL
+        assert not listener.messages
+        channel.close()
+
+
 async def test_one_process_waits_at_rest_and_two_while_runs_come(project):
     async with fork_server(project) as zygote:
         await spares(zygote, 1)
@@ -233,7 +259,7 @@ def test_a_process_too_many_is_told_to_leave_when_no_run_has_come_for_a_while():
     here, there = socket.socketpair()
     server = zygote_module.Zygote(here, None, 2)
     lines = [socket.socketpair() for _ in range(2)]
-    server._spares = [zygote_module._Spare(-1, ours) for ours, _ in lines]
+    server._spares = [Spare(-1, ours) for ours, _ in lines]
     server._retire_spare()
     assert len(server._spares) == 1
     assert lines[1][1].recv(1) == b""
