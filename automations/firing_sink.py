@@ -117,7 +117,10 @@ class FiringRecorder:
         why = await self._gate.throttled(here, one, rule)
         if why is not None:
             firing = Firing.of(one, live.revision, turn.tx.now)
-            here.events.append(notices.suppressed(firing, why, turn.tx.now))
+            # That a firing on such news was held back is no news: it would be heard again, and
+            # so on, for nothing that is held back makes a chain deeper.
+            if firing.cause.type != notices.SUPPRESSED:
+                here.events.append(notices.suppressed(firing, why, turn.tx.now))
             _hold_back(here, firing, one, "suppressed", "throttle")
             return
         limit = self._rules.breaker(rule)

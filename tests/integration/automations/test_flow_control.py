@@ -78,6 +78,25 @@ async def test_a_throttle_suppresses_what_is_more_and_says_so(world, clock, uplo
     assert len(acts(world)) == 2, "it opens again at exactly thirty minutes"
 
 
+async def test_what_is_held_back_on_the_news_of_that_is_no_news(world, event):
+    watching = {"event": "ensue.automation.*"}
+    throttle = {"at_most": 1, "every": "1h"}
+    watchers = [
+        {"name": name, "trigger": watching, "throttle": throttle, "actions": [{"emit": name}]}
+        for name in ("one", "other")
+    ]
+    await world.apply(*watchers)
+    await world.apply(
+        *watchers, {"name": "r", "trigger": {"event": "order.created"}, "actions": [{"emit": "y"}]}
+    )
+    await world.send(event())
+    told = world.told("ensue.automation.suppressed")
+    heard = await world.rows("SELECT count(*) FROM firing WHERE outcome = 'suppressed'")
+    # Each is told of once by who it was, and all of them are heard by both.
+    assert 2 <= len(told) <= 8
+    assert heard == [(len(told) + 2 * len(told),)]
+
+
 async def test_a_throttle_slides_and_counts_only_what_passed(world, clock, upload):
     await world.apply(rule(throttle={"at_most": 2, "every": "60s"}))
     for second in (0, 30, 40, 59, 60, 89, 90):
