@@ -11,8 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import orjson
-
 from automations import notices, store
 from automations.firing import Firing
 from automations.gate import Gate
@@ -174,19 +172,18 @@ class FiringRecorder:
         now, name = here.turn.tx.now, trouble.automation
         tally = here.tally(name)
         if trouble.code == ANSWERED:
-            tally.in_a_row, tally.answered = 0, True
+            if not here.has_failed(name):
+                tally.answer()
             return
         here.turn.errors[name] += 1
-        tally.errors += 1
-        tally.in_a_row += is_error(trouble)
-        told = {
-            "at": to_rfc3339(now),
-            "code": trouble.code,
-            "message": trouble.message,
-            "event": trouble.event.id,
-            "trigger": trouble.trigger,
-        }
-        tally.last_error = orjson.dumps(told).decode()
+        tally.erred(
+            in_a_row=is_error(trouble),
+            at=to_rfc3339(now),
+            code=trouble.code,
+            message=trouble.message,
+            event=trouble.event.id,
+            trigger=trouble.trigger,
+        )
         if self._counts.may_tell(here.turn, name):
             here.events.append(notices.error(trouble, now))
 

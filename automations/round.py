@@ -28,6 +28,7 @@ from automations.steering import Done, Needless, NotThere
 from automations.target import target_of
 from automations.turn import Turn
 from base.logs import logger
+from base.time import to_rfc3339
 from events.event import Event
 from events.expression import Activation
 from triggers.windows import Window, WindowKey
@@ -60,6 +61,9 @@ class Round:
     _firings: list[tuple[Any, ...]] = field(default_factory=list)
     _actions: list[tuple[Any, ...]] = field(default_factory=list)
     _wishes: list[tuple[_Place | None, Wish]] = field(default_factory=list)
+    _acting: list[Firing] = field(default_factory=list)
+    _failed: dict[str, tuple[_Place, ActionFailure]] = field(default_factory=dict)
+    """By firing, the last of its actions that could not be made ready."""
 
     def tally(self, automation: str) -> store.Tally:
         return self.tallies.setdefault(automation, store.Tally())
@@ -98,8 +102,13 @@ class Round:
 
     def act(self, firing: Firing, actions: Sequence[Action], activation: Activation) -> None:
         """Do what these actions say, or note that it is to be done. None keeps another from it."""
+        self._acting.append(firing)
         for n, action in enumerate(actions):
             self._do(_Place(firing, n, action.kind), _rendered(action, activation))
+
+    def has_failed(self, automation: str) -> bool:
+        """Whether an action of this rule could not be made ready, as far as is known."""
+        return any(place.firing.automation == automation for place, _ in self._failed.values())
 
     def stop(self, automation: str) -> None:
         """The rule's breaker opened: from here on it does not act."""
@@ -111,9 +120,27 @@ class Round:
         tx = self.turn.tx
         if self._wishes:
             await self._carry_out(reach)
+        self._account()
         await store.record_firings(tx, self._firings)
         await outbox.record(tx, self._actions)
         await store.tally(tx, self.tallies)
+
+    def _account(self) -> None:
+        """A firing that failed is an error of its rule; one that did not ends a row of them.
+
+        Unless a condition of the rule had no answer in this round: which came first is not known.
+        """
+        unanswered = {name for name, tally in self.tallies.items() if tally.errors}
+        for firing in self._acting:
+            tally = self.tally(firing.automation)
+            if firing.id in self._failed:
+                place, failure = self._failed[firing.id]
+                message = f"{place.kind}: {failure.message}"
+                at = to_rfc3339(self.turn.tx.now)
+                event, trigger = firing.cause.id, firing.trigger
+                tally.erred(at=at, code=failure.code, message=message, event=event, trigger=trigger)
+            elif firing.automation not in unanswered:
+                tally.answer()
 
     async def _carry_out(self, reach: Reach) -> None:
         events, answers = await reach.carry_out(self.turn, [wish for _, wish in self._wishes])
@@ -169,6 +196,7 @@ class Round:
         self._wishes.append((place, RuleCommand(steering, command)))
 
     def _fail(self, place: _Place, failure: ActionFailure) -> None:
+        self._failed[place.firing.id] = place, failure
         told = {
             "kind": place.kind,
             "code": failure.code,

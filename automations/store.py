@@ -75,6 +75,16 @@ class Tally:
     """Whether it did, in this round."""
     last_error: str | None = None
 
+    def erred(self, *, in_a_row: bool = True, **told: Any) -> None:
+        """Count an error: `at`, `code`, `message`, `event` and `trigger` tell of it."""
+        self.errors += 1
+        self.in_a_row += in_a_row
+        self.last_error = orjson.dumps(told).decode()
+
+    def answer(self) -> None:
+        """The rule did what it should: errors from here on are a new row."""
+        self.in_a_row, self.answered = 0, True
+
 
 async def record_firings(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
     """Rows in the order of `FiringRow`. One that exists already fails the transaction."""

@@ -96,7 +96,10 @@ _AUTOMATION: Final = _object(
     updated=TIME,
     firings=COUNT,
     last_fired=WHEN,
-    errors=COUNT,
+    errors={
+        **COUNT,
+        "description": "conditions without an answer, and firings of which an action failed at once",
+    },
     errors_in_a_row={**COUNT, "description": "its last events all were errors, so many of them"},
     last_error=NAME,
     last_error_at=WHEN,

@@ -104,6 +104,43 @@ async def test_another_definition_begins_afresh(world, bad):
     assert await standing(world) == (2, 1)
 
 
+async def test_an_action_that_cannot_be_made_ready_is_an_error_too(
+    database, open_world, event, good, bad
+):
+    acting = rule(
+        {"event": "order.created"}, actions=[{"emit": "act", "data": "${event.data.total}"}]
+    )
+    async with open_world(database) as world:
+        await world.apply(acting)
+        await world.send(good())
+        await world.send(bad(), bad())
+        assert await standing(world) == (2, 2)
+    async with open_world(database) as world:
+        await world.send(bad())
+        assert await standing(world) == (3, 3)
+        async with database.reader() as session:
+            error = (await queries.automation(session, "r")).last_error
+        assert (error["code"], error["message"].partition(":")[0]) == ("field_missing", "emit")
+        await world.send(bad(), good())
+        assert await standing(world) == (4, 0)
+
+
+async def test_a_run_that_is_refused_is_an_error_of_its_rule(world, good):
+    await world.apply(rule(actions=[{"run": "missing"}, {"emit": "act"}]))
+    for _ in range(3):
+        await world.send(good())
+    assert await standing(world) == (3, 3)
+    assert len(world.told("act")) == 3
+    assert await world.rows("SELECT firings FROM automation") == [(3,)]
+
+
+async def test_a_firing_that_only_waits_or_is_held_back_is_no_answer_of_its_actions(world, good):
+    await world.apply(rule(actions=[{"run": "missing"}], throttle={"every": "1h"}))
+    await world.send(good())
+    await world.send(good())
+    assert await standing(world) == (1, 1)
+
+
 async def test_a_rule_that_does_not_err_writes_nothing_about_it(world, good):
     await world.apply(rule())
     await world.send(good(total=1))
