@@ -48,6 +48,8 @@ from ensue.spares import Handed, Spare, await_run
 _PR_SET_PDEATHSIG = 1
 _QUIET = 0.02
 """Seconds without a launch after which a spare process is forked: never while runs start."""
+_QUIET_AMID_RUNS = 0.25
+"""The same while runs are under way: one that ends often sets off another, which comes first."""
 _REST = 60.0
 """Seconds without a run after which one spare process is enough: each holds 14 MB."""
 _LIBC = ctypes.CDLL(None)
@@ -111,7 +113,7 @@ class Zygote:
         now, until = time.monotonic(), []
         wanted = self._spares_wanted()
         if len(self._spares) < wanted:
-            until.append(self._launched + _QUIET - now)
+            until.append(self._launched + self._quiet() - now)
         elif wanted > 1:
             until.append(self._busy_until - now)
         if self._patience is not None and self._runs:
@@ -204,6 +206,9 @@ class Zygote:
             self._most_spares if time.monotonic() < self._busy_until else min(1, self._most_spares)
         )
 
+    def _quiet(self) -> float:
+        return _QUIET_AMID_RUNS if self._runs else _QUIET
+
     def _retire_spare(self) -> None:
         if len(self._spares) > self._spares_wanted():
             self._spares.pop().line.close()  # it sees the end of its line, and leaves
@@ -211,7 +216,7 @@ class Zygote:
     def _fork_spare(self) -> None:
         if len(self._spares) >= self._spares_wanted():
             return
-        if time.monotonic() - self._launched < _QUIET:
+        if time.monotonic() - self._launched < self._quiet():
             return
         ours, theirs = socket.socketpair()
         try:
