@@ -121,7 +121,8 @@ class TriggerEvaluator:
             return
         rows = self.windows.within(tx)
         before = (await rows.load([rung.key])).get(rung.key, NEW)
-        state = node.advance(before.state, Tick(rung.due, 0), tx.now).state
+        # As it was then: what else may have been missed by now is not skipped with it.
+        state = node.advance(before.state, Tick(rung.due, 0), rung.due).state
         await rows.save({rung.key: (before, replace(before, state=state))})
 
     async def advance(self, tx: Tx, matched: Sequence[Matched]) -> list[Event]:

@@ -243,3 +243,16 @@ async def test_a_throttle_opens_though_the_clock_was_set_back(world, clocks, eve
     await world.send(event("failed", at=clocks.wall))
     await world.send(event("failed", at=clocks.wall))
     assert fired(world) == 2
+
+
+async def test_a_time_that_was_taken_hides_none_that_was_missed_after_it(world, clocks):
+    await world.apply(beat(every="10m"))
+    clocks.leap(15 * MINUTE)
+    await live(world, clocks, 3 * SECOND, step=SECOND)
+    assert fired(world) == 1
+    clocks.leap(-15 * MINUTE)
+    await live(world, clocks, 3 * SECOND, step=SECOND)
+    clocks.leap(DAY)
+    await live(world, clocks, 3 * SECOND, step=SECOND)
+    assert fired(world) == 2, "the latest of those that the second leap missed"
+    assert set(rang(world).values()) == {1}
