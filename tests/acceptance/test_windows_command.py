@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+ENSUE = Path(sys.executable).with_name("ensue")
 
 RULES = """
 name: burst
@@ -65,3 +74,31 @@ def test_a_rule_that_is_paused_is_said_to_hear_nothing(service: Any) -> None:
     assert service.post("/api/events", json.dumps(body).encode())[0] == 202
     assert service.command("automations", "pause", "burst").returncode == 0
     assert "burst is paused or disabled" in service.command("automations", "windows").stderr
+
+
+def test_watched_windows_are_looked_at_again_until_it_is_interrupted(service: Any) -> None:
+    ours, theirs = pty.openpty()
+    command = [str(ENSUE), "automations", "windows", "burst", "--watch"]
+    environment = {**os.environ, "ENSUE_API_URL": service.url, "TERM": "xterm", "COLUMNS": "80"}
+    watching = subprocess.Popen(command, env=environment, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    try:
+        read_until(ours, "Nothing is partially matched")
+        body = {"type": "login.failed", "id": "e1", "source": "/t", "subject": "db-1"}
+        assert service.post("/api/events", json.dumps(body).encode())[0] == 202
+        read_until(ours, "1 of 3")
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(timeout=30) == 130
+    finally:
+        watching.kill()
+        watching.wait()
+        os.close(ours)
+
+
+def read_until(terminal: int, words: str) -> None:
+    """Read what is shown, until these words are."""
+    shown, deadline = "", time.monotonic() + 30
+    while words not in shown:
+        assert time.monotonic() < deadline, shown
+        if select.select([terminal], [], [], 1)[0]:
+            shown += os.read(terminal, 4_096).decode(errors="replace")

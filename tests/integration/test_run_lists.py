@@ -12,6 +12,7 @@ from base.time import now
 from engine import queries, store
 from engine.queries import RunFilter
 from engine.run import TERMINAL, Run, RunState
+from engine.tables import OWNED, WAITING
 from events.change import Change
 from events.evaluation import NoRules
 
@@ -53,9 +54,13 @@ async def plan(session, ask):
         await ask()
     finally:
         event.remove(engine, "before_cursor_execute", listen)
-    ((statement, parameters),) = told
+    (statement,) = told
+    return await explained(session, *statement)
+
+
+async def explained(session, statement, parameters=()):
     connection = await session.connection()
-    if engine.dialect.name == "sqlite":
+    if connection.dialect.name == "sqlite":
         rows = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
     else:
         # Of what is small, PostgreSQL reads the whole and sorts it.
@@ -63,6 +68,22 @@ async def plan(session, ask):
             await connection.execute(text(f"SET enable_{way} = off"))
         rows = await connection.exec_driver_sql(f"EXPLAIN {statement}", parameters)
     return " ".join(str(row[-1]) for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("condition", "index"),
+    [
+        (f"{WAITING} AND due <= 5 ORDER BY due, id", "run_due"),
+        (f"{OWNED} AND lease_until < 5 ORDER BY lease_until", "run_lease"),
+        ("state = 'scheduled' AND due <= 5 ORDER BY due", "run_overdue"),
+    ],
+)
+async def test_the_queue_is_read_in_the_order_of_its_indexes(database, condition, index):
+    async with database.reader() as session:
+        told = await explained(session, f"SELECT id FROM run WHERE {condition} LIMIT 5")
+    assert index in told
+    assert "sort" not in told.lower()
+    assert "TEMP B-TREE" not in told
 
 
 @pytest.mark.parametrize(
