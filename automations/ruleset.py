@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from automations.rule import BREAKER, MAX_DEPTH, Rule
+from base.errors import NotFoundError
+from base.suggest import hint
 from events.event import Stored
 from triggers.evaluator import TriggerEvaluator
 from triggers.listener import Listener
@@ -62,6 +64,17 @@ class Ruleset:
 
     def get(self, name: str) -> Live | None:
         return self._live.get(name)
+
+    def in_force(self, name: str) -> Live:
+        """The rule of this name. Raises NotFoundError."""
+        live = self._live.get(name)
+        if live is None:
+            raise NotFoundError(
+                f"there is no automation {name[:100]!r} in force",
+                code="automation_unknown",
+                hint=hint(name, self._live),
+            )
+        return live
 
     def listeners(self, name: str) -> tuple[Listener, ...]:
         """The rule's triggers at work; none while it is paused or disabled."""

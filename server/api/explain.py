@@ -16,8 +16,6 @@ from automations.explain import Verdict, best, explain, nearness
 from automations.queries import Automation, RecordedFiring
 from automations.ruleset import Live, Ruleset
 from base.database import Database
-from base.errors import NotFoundError
-from base.suggest import hint
 from base.time import to_rfc3339
 from engine import queries as runs
 from events.event import Stored
@@ -66,7 +64,7 @@ class ExplainApi:
     async def explain(self, call: Call) -> web.Response:
         stored = await self._lookup.event(call.values["id"])
         name: str | None = call.query.get("automation")
-        lives = list(self._rules) if name is None else [self._live(name)]
+        lives = list(self._rules) if name is None else [self._rules.in_force(name)]
         matched, missed, elsewhere = await self._verdicts(lives, stored)
         if name is not None:
             missed, elsewhere = [*missed, *elsewhere], []
@@ -118,16 +116,6 @@ class ExplainApi:
                 end = perf_counter() + SLICE
         found[0].sort(key=lambda one: (one.automation, one.trigger))
         return found
-
-    def _live(self, name: str) -> Live:
-        live = self._rules.get(name)
-        if live is None:
-            raise NotFoundError(
-                f"there is no automation {name[:100]!r} in force",
-                code="automation_unknown",
-                hint=hint(name, [one.rule.name for one in self._rules]),
-            )
-        return live
 
     async def _firings(self, stored: Stored, matched: Sequence[Verdict]) -> list[RecordedFiring]:
         """What the event led to: by itself, and when it was replayed."""

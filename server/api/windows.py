@@ -11,12 +11,9 @@ import orjson
 from aiohttp import web
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from automations import queries
 from automations.places import Order, Place, order_of, places
 from automations.ruleset import Ruleset
 from base.database import Database
-from base.errors import NotFoundError
-from base.suggest import hint
 from base.time import Micros, now, to_rfc3339
 from server import parameter
 from server.cursor import seal, unseal
@@ -66,25 +63,12 @@ class WindowsApi:
         ]
 
     async def of_one(self, call: Call) -> web.Response:
-        name = call.values["name"]
-        live = self._rules.get(name)
-        if live is None:
-            await self._must_exist(name)
-        return await self._listed(call, places(live.rule) if live else [])
+        live = self._rules.in_force(call.values["name"])
+        return await self._listed(call, places(live.rule))
 
     async def of_all(self, call: Call) -> web.Response:
         every = [place for live in self._rules for place in places(live.rule)]
         return await self._listed(call, sorted(every, key=lambda place: place.order))
-
-    async def _must_exist(self, name: str) -> None:
-        """A rule that never was in order is there, and remembers nothing."""
-        async with self._database.reader() as session:
-            if await queries.automation(session, name) is None:
-                raise NotFoundError(
-                    f"there is no automation {name[:100]!r}",
-                    code="automation_unknown",
-                    hint=hint(name, [one.rule.name for one in self._rules]),
-                )
 
     async def _listed(self, call: Call, among: Sequence[Place]) -> web.Response:
         given = call.query

@@ -232,3 +232,10 @@ async def test_what_is_no_cursor_and_no_answer_is_refused(client):
     for query in ("cursor=x", "cursor=e30", "all=perhaps"):
         assert (await client.get(f"/api/windows?{query}", 400))["code"]
     assert (await client.get("/api/windows?limit=0", 422))["code"]
+
+
+async def test_a_rule_that_never_was_in_order_has_no_windows(served):
+    async with served({"automations/broken.yaml": "name: broken\ntrigger: {}\n"}) as client:
+        await client.until("/api/automations", lambda page: page["items"])
+        answer = await client.get("/api/automations/broken/windows", 404)
+    assert answer["detail"] == "there is no automation 'broken' in force"
