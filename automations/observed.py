@@ -24,6 +24,8 @@ MOST_EACH: Final = 10_000
 MOST_GLOBS: Final = 500
 MOST_SAMPLED: Final = 100_000
 """Events of all types together; of many types fewer each are looked at."""
+MOST_TYPES: Final = 500
+"""Types that are looked at."""
 
 _MOST_NAMES: Final = 256
 _MOST_IN_ALL: Final = 5_000
@@ -94,12 +96,14 @@ class Seen:
 class Observed:
     """What is known by type. `origin` says where from.
 
-    `left_out` are types that are stored and were not looked at.
+    `left_out` are types that are stored and were not looked at; where `is_whole` is false there
+    are others of which only those are known that were asked for by their whole names.
     """
 
     origin: str
     types: Mapping[str, Seen]
     left_out: frozenset[str] = frozenset()
+    is_whole: bool = True
 
     @property
     def events(self) -> int:
@@ -112,6 +116,7 @@ class Observed:
                 for name, seen in self.types.items()
             ],
             "left_out": sorted(self.left_out),
+            "whole": self.is_whole,
         }
 
     @classmethod
@@ -119,21 +124,27 @@ class Observed:
         found = {
             one["type"]: Seen(one["events"], Sketch.from_json(one["root"])) for one in form["types"]
         }
-        return cls(origin, found, frozenset(form["left_out"]))
+        return cls(origin, found, frozenset(form["left_out"]), form["whole"])
 
 
 async def observe(
     database: Database, globs: Sequence[Glob], most: int = SAMPLE, *, origin: str = ""
 ) -> Observed:
     """Look at the newest `most` events of each type that a glob reaches, in slices of a few ms."""
-    wanted = await asyncio.to_thread(_reached, await sample.types(database), globs)
-    looked_at = wanted[:MOST_SAMPLED]
+    stored = await sample.types(database)
+    is_whole = len(stored) < sample.MOST_TYPES
+    # Those that are named come first, and are found though there are too many others.
+    exact = [glob.text for glob in globs if glob.shape.exact is not None]
+    named = await sample.known(database, dict.fromkeys(exact))
+    reached = await asyncio.to_thread(_reached, stored, globs)
+    wanted = list(dict.fromkeys((*named, *reached)))
+    looked_at = wanted[:MOST_TYPES]
     each = min(most, MOST_SAMPLED // len(looked_at)) if looked_at else 0
     found = {}
     for name in looked_at if each else ():
         found[name] = await _seen(database, name, each)
     left_out = frozenset(name for name in wanted if name not in found)
-    return Observed(origin, found, left_out)
+    return Observed(origin, found, left_out, is_whole)
 
 
 def _reached(types: Sequence[str], globs: Sequence[Glob]) -> list[str]:

@@ -123,6 +123,8 @@ def _types_of(ears: Sequence[Heard], observed: Observed) -> Sequence[str]:
         if any(one.selector.reaches(name) for name in observed.left_out):
             return ()
         for glob in one.selector.types:
+            if not observed.is_whole and glob.shape.exact is None:
+                return ()
             found = [name for name in observed.types if matches_type(glob, name)]
             if not found:
                 return ()
@@ -137,6 +139,8 @@ def _types(file: RuleFile, one: Heard, observed: Observed) -> Iterator[Finding]:
         if any(matches_type(glob, name) for name in (*observed.types, *observed.left_out)):
             continue
         if glob.text.startswith(OWN) or not glob.text.strip("*?"):
+            continue
+        if not observed.is_whole and glob.shape.exact is None:
             continue
         meant = nearest(glob.text, observed.types)
         yield finding(

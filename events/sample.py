@@ -6,7 +6,7 @@ time, so that the length of the log does not matter.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, Final
 
 from sqlalchemy import text
@@ -33,10 +33,21 @@ _TYPES: Final = text(
 
 
 async def types(database: Database) -> list[str]:
-    """All types that are stored; at most 10,000."""
+    """All types that are stored; where there are more than `MOST_TYPES`, so many of them."""
     async with database.reader() as session:
         rows = await session.exec(_TYPES, params={"most": MOST_TYPES})  # type: ignore[call-overload]  # plain SQL is fine here
         return [str(row[0]) for row in rows]
+
+
+async def known(database: Database, names: Collection[str]) -> list[str]:
+    """Those of these types of which there is an event."""
+    found = []
+    async with database.reader() as session:
+        for name in names:
+            query: Any = select(EventRow.type).where(col(EventRow.type) == name).limit(1)
+            if (await session.exec(query)).first() is not None:
+                found.append(name)
+    return found
 
 
 async def newest(database: Database, event_type: str, most: int) -> Iterator[Stored]:

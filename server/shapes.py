@@ -379,7 +379,7 @@ SHAPES: Final[Mapping[str, Schema]] = {
         problems={"type": "array", "items": MAP},
     ),
     "Fields": _object(
-        "types left_out",
+        "types left_out whole",
         types={
             "type": "array",
             "items": _object(
@@ -394,6 +394,7 @@ SHAPES: Final[Mapping[str, Schema]] = {
             ),
         },
         left_out={**TEXTS, "description": "types that are stored and were not looked at"},
+        whole={**FLAG, "description": "false where there are too many types to know them all"},
     ),
     "Applied": _object(
         "created updated deleted unchanged",

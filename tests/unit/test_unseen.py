@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -197,6 +198,14 @@ def test_what_was_left_out_is_not_judged():
     assert told(text)
     assert not told(text, observed(left_out=["robot.created"]))
     assert not told(rule("event: robot.created"), observed(left_out=["robot.created"]))
+
+
+def test_where_not_all_types_are_known_only_whole_names_are_judged():
+    known = replace(observed(), is_whole=False)
+    assert not told(rule("event: 'robot.*'"), known)
+    assert not told(rule("event: '*.created', match: {data: {totl: [1]}}"), known)
+    assert told(rule("event: robot.moved"), known)[0][1] == "type_never_seen"
+    assert told(rule("event: order.created, match: {data: {totl: [1]}}"), known)
 
 
 def test_where_nothing_was_ever_stored_nothing_is_said():

@@ -55,6 +55,17 @@ async def test_types_are_chosen_as_rules_choose_them(client):
     assert set(own) <= {"ensue.worker.online"}
 
 
+async def test_of_many_types_not_all_are_looked_at_and_that_is_said(client, monkeypatch):
+    monkeypatch.setattr("automations.observed.MOST_TYPES", 1)
+    answer = await client.post("/api/fields", {"types": ["*.created", "robot.moved"]})
+    assert [one["type"] for one in answer["types"]] == ["robot.moved"]
+    assert (answer["left_out"], answer["whole"]) == (["order.created"], True)
+    monkeypatch.setattr("events.sample.MOST_TYPES", 1)
+    answer = await client.post("/api/fields", {"types": ["*.created", "robot.moved"]})
+    assert [one["type"] for one in answer["types"]] == ["robot.moved"]
+    assert answer["whole"] is False
+
+
 @pytest.mark.parametrize(
     ("body", "place"),
     [
