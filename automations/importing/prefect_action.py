@@ -156,24 +156,38 @@ def _change(form: Form, around: Around, notes: Notes) -> Form:
     state = str(form.get("state", "")).upper()
     if not (deed := _STATES.get(state)):
         return _carried(form, notes, "a run's state is what happened, and is not set from outside")
+    _tell_run(around, notes)
+    if deed == "pause":
+        notes.differs("the state PAUSED", "a run that has begun goes on: one that waits is held")
     for name in ("name", "message", "force"):
         if form.get(name):
             notes.at(name).missing(f"`{name}`", f"`{deed}` says no more than itself")
     return {deed: {"run": around.run}}
 
 
+def _tell_run(around: Around, notes: Notes) -> None:
+    """Prefect finds the run among what an event is related to."""
+    if not around.trigger.own:
+        notes.differs("the run", "it is the subject of the event, which is to be the id of a run")
+
+
 def _command(form: Form, around: Around, notes: Notes) -> Form:
     verb, _, what = form["type"].partition("-")
     match verb, what:
         case ("cancel", "flow-run"):
+            _tell_run(around, notes)
             return {"cancel": {"run": around.run}}
         case ("suspend", "flow-run"):
-            notes.differs("`suspend-flow-run`", "a run is paused here, and keeps its process")
+            _tell_run(around, notes)
+            notes.differs(
+                "`suspend-flow-run`", "a run that has begun goes on: one that waits is held"
+            )
             return {"pause": {"run": around.run}}
         case ("resume", "flow-run"):
+            _tell_run(around, notes)
             return {"resume": {"run": around.run}}
         case ("pause" | "resume", "deployment"):
-            notes.differs(f"`{form['type']}`", "the flow is meant here: there are no deployments")
+            notes.differs(f"`{form['type']}`", "the flow is meant here: all its runs wait")
             return {verb: {"flow": _chosen(form, "deployment_id", around, notes)}}
         case ("pause" | "resume", "automation"):
             return {verb: {"automation": _chosen(form, "automation_id", around, notes)}}

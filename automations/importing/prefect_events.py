@@ -75,7 +75,7 @@ _WHOLE: Mapping[str, tuple[str, ...]] = {
 }
 _SHADES: Mapping[str, str] = {
     "Retrying": "here it is said when an attempt failed, not when the next one begins",
-    "Suspended": "a run that is suspended is paused here, and keeps its process",
+    "Suspended": "a run that has begun is not suspended here: only one that waits can be paused",
     "prefect.deployment.created": "there are flows here and no deployments",
     "prefect.deployment.updated": "there are flows here and no deployments",
 }

@@ -422,6 +422,14 @@ def test_an_action_without_an_equal_becomes_an_event_that_carries_it(form: dict[
     assert draft.loads
 
 
+def test_what_is_done_to_a_run_says_where_it_differs() -> None:
+    told = notes(one(FAILED, {"type": "suspend-flow-run"}), "differs")
+    assert told == [("actions[0]", "`suspend-flow-run`")]
+    assert notes(one(FAILED, {"type": "cancel-flow-run"}), "differs") == []
+    foreign = one({"expect": ["my.event"]}, {"type": "cancel-flow-run"})
+    assert ("actions[0]", "the run") in notes(foreign, "differs")
+
+
 def test_an_id_nobody_named_is_told() -> None:
     draft = one(FAILED, {"type": "run-deployment", "deployment_id": FLOW})
     assert draft.definition["actions"] == [{"run": "flow-5b1f3c52"}]
