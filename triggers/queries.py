@@ -16,6 +16,13 @@ from triggers.windows import WindowKey
 
 MOST_MEMBERS: Final = 10_000
 """Of a window that is shown: the newest."""
+_WINDOW: Final[tuple[Any, ...]] = (
+    col(WindowRow.key), col(WindowRow.newest), col(WindowRow.content), col(WindowRow.firing),
+)  # fmt: skip
+_MEMBER: Final[tuple[Any, ...]] = (
+    col(MemberRow.key), col(MemberRow.time), col(MemberRow.position),
+    col(MemberRow.part), col(MemberRow.content),
+)  # fmt: skip
 STRIDE: Final = 2_000
 """Windows that one look passes over at most: a few milliseconds."""
 
@@ -91,7 +98,7 @@ async def stretch(
     end = (await session.exec(by_key.offset(STRIDE - 1).limit(1))).first()
     if end is not None:
         here.append(col(WindowRow.key) <= end)
-    found: Any = select(WindowRow).where(*here, _knowing(place, since))
+    found: Any = select(*_WINDOW).where(*here, _knowing(place, since))
     rows = (await session.exec(found.order_by(col(WindowRow.key)).limit(limit))).all()
     windows = await _with_members(session, place, rows, since)
     if len(windows) < len(rows) or len(rows) == limit:
@@ -103,7 +110,7 @@ async def windows_of(
     session: AsyncSession, place: WindowKey, keys: Collection[str], *, since: Micros | None
 ) -> Sequence[Found]:
     """Those of the node's windows that have one of these keys."""
-    found: Any = select(WindowRow).where(_at(WindowRow, place), col(WindowRow.key).in_(keys))
+    found: Any = select(*_WINDOW).where(_at(WindowRow, place), col(WindowRow.key).in_(keys))
     rows = (await session.exec(found.order_by(col(WindowRow.key)))).all()
     return await _with_members(session, place, rows, since)
 
@@ -129,7 +136,7 @@ def _knowing(place: WindowKey, since: Micros | None) -> Any:
 
 
 async def _with_members(
-    session: AsyncSession, place: WindowKey, rows: Sequence[WindowRow], since: Micros | None
+    session: AsyncSession, place: WindowKey, rows: Sequence[Any], since: Micros | None
 ) -> list[Found]:
     """As many as may have their members in memory together; at least one."""
     read = [] if since is None else await _members(session, place, [r.key for r in rows], since)
@@ -138,11 +145,11 @@ async def _with_members(
     by_key: dict[str, list[Member]] = {}
     for key, member in read:
         by_key.setdefault(key, []).append(member)
-    return [_found(row, by_key.get(row.key, ())) for row in rows]
+    return [_found(place, row, by_key.get(row.key, ())) for row in rows]
 
 
 async def _one_by_one(
-    session: AsyncSession, place: WindowKey, rows: Sequence[WindowRow], since: Micros | None
+    session: AsyncSession, place: WindowKey, rows: Sequence[Any], since: Micros | None
 ) -> list[Found]:
     windows: list[Found] = []
     many = 0
@@ -152,7 +159,7 @@ async def _one_by_one(
         if windows and many > MOST_MEMBERS:
             break
         members = [member for _, member in read[:MOST_MEMBERS]]
-        windows.append(_found(row, members, whole=len(read) <= MOST_MEMBERS))
+        windows.append(_found(place, row, members, whole=len(read) <= MOST_MEMBERS))
     return windows
 
 
@@ -161,17 +168,18 @@ async def _members(
 ) -> list[tuple[str, Member]]:
     """The newest of each key; one more than `MOST_MEMBERS` where there are more."""
     found: Any = (
-        select(MemberRow)
+        select(*_MEMBER)
         .where(_at(MemberRow, place), col(MemberRow.key).in_(keys), col(MemberRow.time) >= since)
-        .order_by(col(MemberRow.key), col(MemberRow.time).desc(), col(MemberRow.position).desc())
+        # Backwards through the primary key, so that no more is read than is wanted.
+        .order_by(*(column.desc() for column in _MEMBER[:3]))
         .limit(MOST_MEMBERS + 1)
     )
     return [
-        (one.key, Member.read(one.time, one.position, one.part, one.content))
-        for one in await session.exec(found)
+        (key, Member.read(time, position, part, content))
+        for key, time, position, part, content in await session.exec(found)
     ]
 
 
-def _found(row: WindowRow, members: Sequence[Member], *, whole: bool = True) -> Found:
-    key = WindowKey(row.automation, row.trigger, row.path, row.key)
+def _found(place: WindowKey, row: Any, members: Sequence[Member], *, whole: bool = True) -> Found:
+    key = place._replace(key=row.key)
     return Found(key, WindowState.read(row.newest, row.content, members), row.firing, whole)

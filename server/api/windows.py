@@ -24,6 +24,8 @@ from triggers.standing import Standing
 from triggers.windows import WindowKey
 
 _WINDOWS: Final = "windows"
+_AT_ONCE: Final = 200
+"""Windows read at once: others have the loop in between."""
 _MOST_LOOKS: Final = 50
 """Looks into the database for one page: one with fewer windows than asked for may go on."""
 
@@ -145,7 +147,7 @@ class _Looking:
         here = WindowKey(place.automation, place.trigger, place.path, "")
         since = None if place.span is None else 0 if self.at is None else self.at - place.span
         if self.keys is None:
-            left = self.limit - len(self.items)
+            left = min(self.limit - len(self.items), _AT_ONCE)
             page = await stretch(session, here, after=after, since=since, limit=left)
             windows, following = page.windows, page.after
         else:
