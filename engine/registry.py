@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -44,15 +44,19 @@ _UPDATE = (
     f"updated = ${len(_FOUND) + 1} WHERE name = $1"
 )
 
+_FIRST_LOOK: Final = 3.0
+"""Seconds that a start waits for it where flows are known from before."""
+
 log = logger("registry")
 
 
 class Registry(Service):
     """The flows of one project directory. `refresh` when its files changed; it does so at start.
 
-    Starting waits for the first look only where no flow is known yet: a run of a flow that was
-    never found is refused for good, and events may come as soon as everything has started. What
-    was found before is known at once; a look takes as long as the imports do.
+    A run of a flow that was never found is refused for good, so starting waits for the first look:
+    events and timers, which come when everything has started, find also what is new since the
+    last stop. Where flows are known already it waits for some seconds at most, as a look takes
+    as long as the imports do.
     """
 
     def __init__(self, journal: Journal, directory: Path, python: str) -> None:
@@ -73,12 +77,10 @@ class Registry(Service):
         return self._flows
 
     async def open(self) -> None:
-        if not await self._knows_any():
-            await self.refresh()
+        look = self.spawn(self.refresh(), "first-look")
+        await asyncio.wait([look], timeout=_FIRST_LOOK if await self._knows_any() else None)
 
     async def run(self) -> None:
-        if not self.looked:
-            await self.refresh()
         await self.stopping.wait()
 
     async def _knows_any(self) -> bool:

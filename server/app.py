@@ -116,7 +116,7 @@ class Floors:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """The parts of the engine, in the order in which they start; the launcher before them."""
+    """The parts of the engine."""
 
     control: Control
     recorder: Recorder
@@ -128,7 +128,8 @@ class Engine:
 
     @property
     def services(self) -> list[Service]:
-        return [self.recorder, self.registry, self.watch, self.worker, self.rescue]
+        """In the order in which they start; the launcher and the registry do so before them."""
+        return [self.recorder, self.watch, self.worker, self.rescue]
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +186,8 @@ async def composed(settings: Settings) -> AsyncIterator[App]:
             refusals,
             stream,
             floors.directory,
+            floors.engine.registry,  # before what sets off runs: it waits for the first look
+            floors.timers,
             floors.dispatcher,
             Figures(floors.database, count_rules(floors.metrics), count_runs(floors.metrics)),
             *floors.engine.services,

@@ -22,3 +22,30 @@ def test_an_event_in_the_first_moment_finds_the_flow_that_its_rule_runs(
             lambda event: event["type"] in {"ensue.run.completed", "ensue.action.failed"}
         )
     assert seen[-1]["type"] == "ensue.run.completed"
+
+
+FLOW = """
+from ensue import flow
+
+@flow
+def newcomer():
+    pass
+"""
+RULE = "name: newcomer\ntrigger: {event: shop.opened}\nactions: [{run: newcomer}]\n"
+
+
+def test_an_event_in_the_first_moment_of_a_restart_finds_a_flow_that_came_meanwhile(
+    tmp_path: Path, serving: Callable[..., AbstractContextManager[Any]]
+) -> None:
+    shop = tmp_path / "shop"
+    shutil.copytree(EXAMPLES / "shop", shop, ignore=shutil.ignore_patterns(".ensue"))
+    with serving(shop, SHOP_WEBHOOK_SECRET="x"):
+        pass
+    (shop / "flows" / "newcomer.py").write_text(FLOW)
+    (shop / "automations" / "newcomer.yaml").write_text(RULE)
+    with serving(shop, ready=False, SHOP_WEBHOOK_SECRET="x") as served:
+        assert served.post("/api/events", b'{"type": "shop.opened"}')[0] == 202
+        seen = served.events_until(
+            lambda event: event["type"] in {"ensue.run.completed", "ensue.action.failed"}
+        )
+    assert seen[-1]["type"] == "ensue.run.completed"
