@@ -75,7 +75,7 @@ LONG: Final = (
     Course(SPRING, 35 * 60, (HOUR - 10, HOUR, -HOUR, DAY, -DAY, 2 * HOUR, -HOUR, 3 * HOUR, DAY)),
     Course(AUTUMN, 35 * 60, (-HOUR, HOUR, HOUR - 10, -HOUR, HOUR, HOUR, DAY, -DAY, 2 * DAY)),
 )
-SHORT: Final = (Course(SPRING, 35 * 60, (HOUR, -HOUR, 3 * HOUR, -DAY), lives=5.0),)
+SHORT: Final = (Course(SPRING, 35 * 60, (HOUR, -HOUR, 3 * HOUR, -DAY), lives=7.0),)
 
 
 class Clock:
@@ -172,6 +172,7 @@ class Trial:
             async with aiohttp.ClientSession() as client:
                 await self._live(client)
                 await self._quiet(client)
+            self.clock.end()
             await self.service.stop()
         finally:
             self.service.sweep()
@@ -197,7 +198,6 @@ class Trial:
                 await self._send(client, "beat", "lively")
                 await self._send(client, "tick", "tick")
                 await asyncio.sleep(0.5)
-        self.clock.end()
 
     async def _behind(self, deadline: float) -> bool:
         """Whether something is overdue; what a leap missed is made up for one by one."""
@@ -253,10 +253,13 @@ class Trial:
         for name, (_, times) in _SCHEDULES.items():
             for due, count in fired[name].items():
                 verdict.expect(count == 1, f"{name}: {_text(due)} came {count} times")
-            spans = self.clock.passed if name in _MADE_UP_FOR else self.clock.lived
+            is_made_up_for = name in _MADE_UP_FOR
+            spans = self.clock.passed if is_made_up_for else self.clock.lived
+            # Only the latest of those that a leap missed comes, and noticing it may take a moment.
+            edge = _EDGE if is_made_up_for else 2 * _EDGE
             wanted = set()
             for begin, end in spans:
-                wanted |= {due for due in times(begin, end) if begin + _EDGE < due < end - _EDGE}
+                wanted |= {due for due in times(begin, end) if begin + edge < due < end - _EDGE}
             for due in sorted(wanted):
                 verdict.expect(due in fired[name], f"{name}: {_text(due)} never came")
             possible = {
