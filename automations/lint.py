@@ -10,13 +10,14 @@ event ever had, what is taken as text and was meant otherwise. A note says what 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 from automations.circles import Lead, circles
 from automations.finding import Finding, finding
 from automations.inspector import FlowShape, Inspector
 from automations.observed import Observed
 from automations.reader import Loaded, RuleFile
+from automations.settings_named import settings_named
 from automations.slips import slips
 from automations.unseen import unseen
 from base.time import Micros, format_duration
@@ -34,11 +35,13 @@ def lint(
     *,
     now: Micros,
     observed: Observed | None = None,
+    variables: Mapping[str, Any] | None = None,
 ) -> tuple[Finding, ...]:
     """Findings by file and line. `flows` by their names; None where they are not known.
 
     `now` is what clocks are held against, `observed` what rules say of events; where nobody
-    looked at events, it is not held against any.
+    looked at events, it is not held against any. `variables` are the settings' `vars`, where
+    those are known.
     """
     found = [Finding("error", problem) for problem in loaded.problems]
     known = None
@@ -49,6 +52,8 @@ def lint(
     for file in loaded.rules:
         found.extend(Inspector(file, known, now, names).findings())
         found.extend(slips(file))
+        if variables is not None:
+            found.extend(settings_named(file, variables, now))
         if observed is not None:
             found.extend(unseen(file, observed))
     found.extend(map(_circle, circles(loaded.rules)))

@@ -48,9 +48,10 @@ def command(path: Path, strict: bool, events: int, as_json: bool) -> int:
     project = Project.at(path)
     loaded = project.read()
     flows, broken = project.flows()
+    variables = project.variables() if project.root else None
     observed, why_not = _observed(project, loaded, events)
     findings = [
-        *lint(loaded, flows, now=now(), observed=observed),
+        *lint(loaded, flows, now=now(), observed=observed, variables=variables),
         *project.channel_findings(loaded),
         *(Finding("error", problem) for problem in broken),
         *(

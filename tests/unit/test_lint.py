@@ -348,6 +348,52 @@ def test_a_recurrence_that_counts_from_when_it_was_enabled_is_noted(clock, noted
     assert found == ([("note", "day_left_open")] if noted else [])
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (rule("event: a", "- {emit: x, subject: '${vars.region}'}"), []),
+        (rule("event: a", "- {emit: x, subject: '${vars.limits.low}'}"), []),
+        (rule("event: a", "- {emit: x, subject: '${vars[\"region\"]}'}"), []),
+        (rule("event: a", "- {emit: x, subject: '${vars.?zone.orValue(\"x\")}'}"), []),
+        (
+            rule("event: a", "- {emit: x, subject: '${vars.regoin}'}"),
+            [("variable_unknown", "did you mean `vars.region`?")],
+        ),
+        (
+            rule("event: a", "- {emit: x, if: vars.limits.height > 1}"),
+            [("variable_unknown", "there are low")],
+        ),
+        (rule("cron: '@daily', where: '!holiday(now, vars.region)'"), []),
+        (
+            rule("cron: '@daily', where: '!holiday(now, vars.zone)'"),
+            [("variable_unknown", "there are bad, limits, region")],
+        ),
+        (
+            rule("cron: '@daily', where: '!holiday(now, vars.bad)'"),
+            [
+                (
+                    "evaluation_error",
+                    "every time without an answer is told by ensue.automation.error",
+                )
+            ],
+        ),
+    ],
+)
+def test_what_rules_want_of_the_settings_is_looked_for_there(text, found):
+    variables = {"region": "DE-BE", "bad": "DE-XX", "limits": {"low": 1}}
+    files = gather([("r.yaml", text.encode())])
+    told = lint(files, None, now=NOW, variables=variables)
+    assert [(one.problem.code, one.problem.hint) for one in told] == found
+    assert not lint(files, None, now=NOW)
+
+
+def test_a_calendar_that_a_variable_names_wrongly_is_told_by_its_name():
+    text = rule("cron: '@daily', where: '!holiday(now, vars.bad)'")
+    files = gather([("r.yaml", text.encode())])
+    (found,) = lint(files, None, now=NOW, variables={"bad": "DE-XX"})
+    assert 'there is no holiday calendar "DE-XX"' in found.problem.message
+
+
 def test_where_each_rule_sets_off_each_not_all_circles_are_told():
     text = chain(*((f"r{n}", "t", "emit: t") for n in range(60)))
     assert len(coded(text, "rules_in_circle")) == 100
