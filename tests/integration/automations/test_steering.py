@@ -57,25 +57,32 @@ async def change(world, operation):
     await world.journal.submit(Change(operation=operation, lane=Lane.SERVICE))
 
 
-async def begin(world, name="build", automation="", **more):
+async def begin(world, name="build"):
     """A run that waits to be claimed."""
-    request = RunRequest(
-        id=new_id(),
-        flow=name,
-        automation=automation,
-        firing="",
-        action="",
-        correlationid="",
-        causationid=None,
-        depth=0,
-        **more,
-    )
+    (run,) = await begin_all(world, 1, name)
+    return run
+
+
+async def begin_all(world, count, name="build"):
+    requests = [
+        RunRequest(
+            id=new_id(),
+            flow=name,
+            automation="",
+            firing="",
+            action="",
+            correlationid="",
+            causationid=None,
+            depth=0,
+        )
+        for _ in range(count)
+    ]
 
     async def operation(tx):
-        return (await RunStarter().start(tx, [request])).events
+        return (await RunStarter().start(tx, requests)).events
 
     await change(world, operation)
-    return request.id
+    return [request.id for request in requests]
 
 
 async def send(world, run, *signals):
@@ -264,6 +271,22 @@ async def test_so_many_runs_are_cancelled_and_no_more(world, event, monkeypatch)
     states = [await state(world, run) for run in runs]
     assert states == ["cancelled", "cancelled", "scheduled"]
     assert await outcomes(world) == [("done", None, {"runs": 2, "more": True})]
+
+
+async def test_hundreds_are_cancelled_at_once_and_each_is_told_of_and_answered(world, event):
+    await world.apply(
+        rule("clear", {"cancel": {"flow": "build"}}),
+        rule("note", {"emit": "build.gone"}, on="ensue.run.cancelled"),
+    )
+    await begin_all(world, 300)
+    await world.send(event())
+    assert await world.rows("SELECT state, count(*) FROM run GROUP BY state") == [
+        ("cancelled", 300)
+    ]
+    while await world.rows("SELECT 1 FROM pending LIMIT 1"):
+        await world.send(event("other"))
+    assert len(world.told("ensue.run.cancelled")) == 300
+    assert len(world.told("build.gone")) == 300
 
 
 async def test_the_runs_that_a_rule_set_off_are_cancelled(world, event):
