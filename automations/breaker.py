@@ -25,7 +25,10 @@ class Recent:
         self.times.extend(times)
 
     def count(self, now: Micros) -> int:
-        """How many lie within the minute that ends now; older ones are forgotten."""
-        while self.times and self.times[0] < now - SPAN:
+        """How many lie within the minute that ends now; older ones are forgotten.
+
+        So are those that lie as far ahead, which are from before the clock was set back.
+        """
+        while self.times and abs(self.times[0] - now) > SPAN:
             self.times.popleft()
         return len(self.times)

@@ -72,3 +72,9 @@ def test_what_is_older_than_a_minute_is_forgotten():
     recent.add(range(0, 10 * MINUTE, MINUTE))
     assert recent.count(9 * MINUTE) == 2
     assert len(recent.times) == 2
+
+
+def test_what_fired_before_the_clock_was_set_back_is_not_of_this_minute() -> None:
+    hour = 60 * MINUTE
+    assert in_service([hour, hour + SECOND, 0, SECOND]) == 4
+    assert in_service([hour, hour + SECOND, 0, SECOND, 2 * SECOND]) == 4
