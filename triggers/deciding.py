@@ -22,7 +22,7 @@ from typing import Any, Final
 from base.logs import logger
 from base.time import Micros, to_datetime
 from events.evaluation import Matched
-from events.event import Stored
+from events.event import Event, Stored
 from events.expression import Activation, Failure
 from triggers import window
 from triggers.key import key_value
@@ -87,7 +87,7 @@ class Batch:
         """Take all entries in, by what these windows know. Called once."""
         self._windows.update(windows)
         for one in self.matched:
-            self._take(Stored(one.position, one.event), one.hits)
+            self._take(one, one.hits)
 
     @property
     def changed(self) -> Changed:
@@ -103,10 +103,12 @@ class Batch:
                 continue
             refs = draft.refs if isinstance(draft, _Draft) else (draft.ref,) if draft.ref else ()
             wanted.update(ref.position for ref in refs)
-        return wanted - self._here.keys()
+        return wanted and wanted - {one.position for one in self.matched}
 
     def outcome(self, events: Sequence[Stored] = ()) -> tuple[list[Outcome], list[Trouble]]:
         """What was decided, in the order of the log, then by rule and trigger."""
+        if self._drafts:
+            self._here.update((one.position, _stored(one)) for one in self.matched)
         self._here.update((stored.position, stored) for stored in events)
         outcomes = [self._finished(draft) for draft in self._drafts]
         outcomes.sort(key=_order)
@@ -114,48 +116,48 @@ class Batch:
 
     # -- one entry of the log --------------------------------------------------------------
 
-    def _take(self, stored: Stored, hits: Sequence[Hit | Rung]) -> None:
+    def _take(self, one: Matched, hits: Sequence[Hit | Rung]) -> None:
         told: dict[Listener, _Told] = {}
         late = False
         failures: list[tuple[Listener, Failed]] = []
         for hit in hits:
             listener = hit.listener
             if isinstance(hit, Rung) and hit.key.path.startswith(APART):
-                due = Due(listener.automation, 0, hit.key, hit.due, stored, late=hit.late)
+                due = Due(listener.automation, 0, hit.key, hit.due, _stored(one), late=hit.late)
                 self._drafts.append(due)
             elif isinstance(hit, Rung):
-                tick = Tick(hit.due, stored.position)
+                tick = Tick(hit.due, one.position)
                 told.setdefault(listener, {}).setdefault(hit.key.path, {})[hit.key] = tick
                 late = hit.late
             elif hit.failure is not None:
                 # Told once of an event, however many members of the trigger it was for.
                 if (listener, hit.failure) not in failures:
                     failures.append((listener, hit.failure))
-                    self._trouble(listener, stored, hit.failure.code, hit.failure.message)
+                    self._trouble(listener, one.event, hit.failure.code, hit.failure.message)
             elif hit.window is None:
-                self._here[stored.position] = stored
-                self._drafts.append(_Draft(listener, _plain(listener, stored, self.occasion), ()))
+                self._drafts.append(
+                    _Draft(listener, _plain(listener, _stored(one), self.occasion), ())
+                )
             elif self.occasion is None:
-                self._here[stored.position] = stored
-                _say(told.setdefault(listener, {}), hit.window, _occurrence(stored, hit))
+                _say(told.setdefault(listener, {}), hit.window, _occurrence(one, hit))
         for listener, sayings in told.items():
-            self._advance(listener, stored, sayings, late=late)
+            self._advance(listener, one, sayings, late=late)
 
-    def _advance(self, listener: Listener, stored: Stored, told: _Told, *, late: bool) -> None:
+    def _advance(self, listener: Listener, one: Matched, told: _Told, *, late: bool) -> None:
         """Let the trigger's nodes hear it, from the innermost outwards."""
         for node in listener.trigger.nodes:
             for key, saying in told.get(node.path, {}).items():
                 before = self._windows.get(key, NEW)
-                step = self._step(listener, stored, node, before.state, saying)
+                step = self._step(listener, one, node, before.state, saying)
                 if step is None:
                     continue
                 for note in step.notes:
-                    self._trouble(listener, stored, note.code, note.message)
+                    self._trouble(listener, one.event, note.code, note.message)
                 firing = before.firing
                 if step.fired is None and step.resolved is None:
                     pass
                 elif node.parent is None:
-                    firing = self._root(listener, stored, key, firing, step, late=late)
+                    firing = self._root(listener, one, key, firing, step, late=late)
                 else:
                     _tell_parent(told, key, node.parent, step, holds=node.is_condition)
                 if step.state is not before.state or firing != before.firing:
@@ -163,7 +165,7 @@ class Batch:
                     self._windows[key] = Window(step.state, firing, before.written)
 
     def _step(
-        self, listener: Listener, stored: Stored, node: Node, state: WindowState, told: Told
+        self, listener: Listener, one: Matched, node: Node, state: WindowState, told: Told
     ) -> Step | None:
         if state.newest is not None and state.newest > self.now:
             # The clock was set back: lateness is measured from there.
@@ -173,13 +175,13 @@ class Batch:
         except Exception as error:
             # A mistake of ours, and still no reason to refuse the event.
             log.exception("trigger_not_decided", automation=listener.automation)
-            self._trouble(listener, stored, "internal", repr(error)[:500])
+            self._trouble(listener, one.event, "internal", repr(error)[:500])
             return None
 
     def _root(
         self,
         listener: Listener,
-        stored: Stored,
+        one: Matched,
         key: WindowKey,
         firing: str | None,
         step: Step,
@@ -190,17 +192,19 @@ class Batch:
         automation, number, value = listener.automation, listener.number, key_value(key.key)
         if step.resolved is not None:
             if firing is not None:
-                resolved = Resolved(automation, number, value, firing, event=None, cause=stored)
+                resolved = Resolved(
+                    automation, number, value, firing, event=None, cause=_stored(one)
+                )
                 self._drafts.append(_Cleared(listener, resolved, step.resolved.event))
             firing = None
-        if step.fired is not None and self._admits(listener, stored, step.fired.time):
+        if step.fired is not None and self._admits(listener, one, step.fired.time):
             count = step.fired.count
-            fired = Fired(automation, number, value, (), cause=stored, count=count, late=late)
+            fired = Fired(automation, number, value, (), cause=_stored(one), count=count, late=late)
             self._drafts.append(_Draft(listener, fired, step.fired.events))
             firing = fired.id if step.state.holds else None
         return firing
 
-    def _admits(self, listener: Listener, stored: Stored, time: Micros) -> bool:
+    def _admits(self, listener: Listener, one: Matched, time: Micros) -> bool:
         """Whether a clock is to fire at this time."""
         condition = listener.trigger.condition
         if condition is None:
@@ -208,7 +212,7 @@ class Batch:
         seen = Activation.of(now=to_datetime(time), vars=dict(self.variables))
         answer = condition.holds(seen)
         if isinstance(answer, Failure):
-            self._trouble(listener, stored, answer.code, answer.message)
+            self._trouble(listener, one.event, answer.code, answer.message)
             return False
         return answer
 
@@ -234,9 +238,9 @@ class Batch:
                 if node.parent is not None:
                     key = key._replace(path=node.parent[0])
 
-    def _trouble(self, listener: Listener, stored: Stored, code: str, message: str) -> None:
+    def _trouble(self, listener: Listener, event: Event, code: str, message: str) -> None:
         self._troubles.append(
-            Trouble(listener.automation, listener.number, stored.event, code, message, self.now)
+            Trouble(listener.automation, listener.number, event, code, message, self.now)
         )
 
 
@@ -244,8 +248,12 @@ def _plain(listener: Listener, stored: Stored, occasion: Occasion | None) -> Fir
     return Fired(listener.automation, listener.number, None, (stored,), occasion=occasion)
 
 
-def _occurrence(stored: Stored, hit: Hit) -> Occurrence:
-    return Occurrence(stored.event.time, stored.position, hit.leaf.part, hit.value)
+def _stored(one: Matched) -> Stored:
+    return Stored(one.position, one.event)
+
+
+def _occurrence(one: Matched, hit: Hit) -> Occurrence:
+    return Occurrence(one.event.time, one.position, hit.leaf.part, hit.value)
 
 
 def _say(told: _Told, key: WindowKey, saying: Occurrence | Released) -> None:

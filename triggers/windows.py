@@ -234,8 +234,9 @@ class WindowRows:
         """These windows; those that know nothing are missing."""
         found: dict[WindowKey, Window] = {}
         unknown = []
+        known, turn = self._windows.known, self._turn
         for key in keys:
-            window = self._windows.known(self._turn, key)
+            window = known(turn, key)
             if window is None:
                 unknown.append(key)
             else:
