@@ -228,3 +228,48 @@ async def test_windows_that_nobody_spoke_of_for_long_are_forgotten(database, ope
         kept = await world.rows('SELECT automation, key FROM "window" ORDER BY automation, key')
         assert kept == [("silence", '"new"'), ("silence", '"old"'), ("three", '"new"')]
         assert await world.rows("SELECT key FROM member") == [('"new"',)]
+
+
+async def test_a_window_that_only_took_in_matches_was_spoken_of(database, open_world, event):
+    clock = [now() - 40 * DAY]
+    async with open_world(database, clock=lambda: clock[0]) as world:
+        long = Limits(retention=90 * DAY)
+        one = rule(at_least=9) | {"name": "long"}
+        await world.book.apply(Proposal("test", [(Rule.parse(one, limits=long), None)]))
+        (sweep,) = sweeps(world.windows, events=timedelta(days=30))
+        for _ in range(3):
+            await world.send(event("job.failed", subject="a", at=clock[0]))
+            clock[0] += 20 * DAY
+        assert await Retention(world.journal, [sweep]).sweep(sweep) == 0
+        clock[0] += 20 * DAY
+        assert await Retention(world.journal, [sweep]).sweep(sweep) == 1
+        assert await world.rows("SELECT * FROM member") == []
+
+
+async def test_the_newest_match_is_known_after_a_restart_though_the_window_was_not_written(
+    database, open_world, failed
+):
+    async with open_world(database) as world:
+        await world.apply(rule(at_least=9))
+        await world.send(failed(minute=0))
+        before = await world.rows('SELECT newest, updated FROM "window"')
+        await world.send(failed(minute=5))
+        assert await world.rows('SELECT newest, updated FROM "window"') == before
+    async with open_world(database) as world:
+        await world.send(failed(minute=3))
+        (told,) = world.told("ensue.automation.error")
+        assert told.data["code"] == "too_late"
+
+
+async def test_what_leaves_a_window_is_no_row_any_more(world, failed):
+    await world.apply(rule(at_least=4), rule("two", at_least=2))
+    await world.send(failed(minute=0), failed("b", 0))
+    await world.send(failed(minute=20), failed("b", 20), failed("b", 21))
+    members = "SELECT automation, key, time FROM member ORDER BY automation, key, time"
+    start = failed().time
+    assert [(a, k, (t - start) // MINUTE) for a, k, t in await world.rows(members)] == [
+        ("three", '"a"', 20),
+        ("three", '"b"', 20),
+        ("three", '"b"', 21),
+        ("two", '"a"', 20),
+    ]
