@@ -1,8 +1,10 @@
 """What becomes of firings: recorded with all they set in motion, in the events' own commit.
 
 For each firing, in order: is the rule paused, is the chain too deep, does it wait with others, is
-it throttled, is it one too many? Then its actions are done, or noted as to be done (see `round`). That a condition cleared passes none
-of these questions; it lets `on_resolve` act if the firing that it clears had acted.
+it throttled, is it one too many? Then its actions are done, or noted as to be done
+(see `round`). That a condition cleared passes none
+of these questions; it lets `on_resolve` act if the firing that it clears had acted, by itself or
+with those it waited with, or once it does.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from automations.round import Round
 from automations.ruleset import Live, Ruleset
 from automations.turn import Counts, Turn
 from base.time import to_rfc3339
+from events import log
 from events.event import Event, Stored
 from events.tx import Tx
 from triggers.erring import is_error
@@ -100,8 +103,15 @@ class FiringRecorder:
             _hold_back(here, firing, one, "looped", "max_depth")
         elif one.occasion is not None:
             self._fire(here, one, live)
-        elif (passing := await self._gate.gathered(here, one, live.rule)) is not None:
-            await self._pass(here, passing, live)
+        else:
+            into, passing = await self._gate.gathered(here, one, live.rule)
+            if into is not None and one.holds:
+                # When it clears, that will ask what became of it.
+                firing = Firing.of(one, live.revision, here.turn.tx.now)
+                _hold_back(here, firing, one, "gathered", into)
+                here.gathered[firing.id] = into
+            if passing is not None:
+                await self._pass(here, passing, live)
 
     async def _ring(self, here: Round, due: Due, live: Live) -> None:
         """Let go what was gathered until now."""
@@ -124,6 +134,8 @@ class FiringRecorder:
         limit = self._rules.breaker(rule)
         if self._counts.may_fire(turn, rule.name, limit):
             self._fire(here, one, live)
+            if one.since is not None and rule.on_resolve and not rule.shadow:
+                await self._clear(here, one, live)
             return
         here.stop(rule.name)
         firing = Firing.of(one, live.revision, turn.tx.now)
@@ -151,8 +163,7 @@ class FiringRecorder:
 
     async def _resolve(self, here: Round, one: Resolved, live: Live) -> None:
         rule, tx = live.rule, here.turn.tx
-        outcome = here.outcomes.get(one.firing) or await store.outcome(tx, one.firing)
-        acts = outcome == "acted" and not rule.shadow
+        acts = await self._has_acted(here, one.firing) and not rule.shadow
         firing = Firing.resolving(one, live.revision, tx.now)
         here.record(
             firing,
@@ -164,6 +175,32 @@ class FiringRecorder:
         here.events.append(notices.resolved(firing, one.firing, tx.now))
         if acts:
             here.act(firing, rule.on_resolve, firing.activation(rule, self._variables, tx.now))
+
+    async def _has_acted(self, here: Round, firing: str) -> bool:
+        """Whether this firing acted; or, where it waited with others, what they became."""
+        tx = here.turn.tx
+        into = here.gathered.get(firing) or await store.gathered_into(tx, firing)
+        told = into or firing
+        outcome = here.outcomes.get(told) or await store.outcome(tx, told)
+        return outcome == "acted"
+
+    async def _clear(self, here: Round, one: Fired, live: Live) -> None:
+        """What waited has acted: so has what it told of that cleared meanwhile, now."""
+        rule, tx = live.rule, here.turn.tx
+        await here.save_firings()
+        cleared = await store.cleared_early(tx, rule.name, one.id, one.since or 0)
+        places = {one.position for one in cleared}
+        found = {stored.position: stored for stored in await log.at(tx, sorted(places))}
+        done = {}
+        for each in cleared:
+            if (cause := found.get(each.position)) is None:
+                continue
+            event = cause if each.events else None
+            resolved = Resolved(rule.name, each.trigger, each.key, each.firing, event, cause)
+            firing = Firing.resolving(resolved, live.revision, tx.now)
+            here.act(firing, rule.on_resolve, firing.activation(rule, self._variables, tx.now))
+            done[each.id] = len(rule.on_resolve)
+        await store.acted(tx, done)
 
     # -- conditions without an answer ------------------------------------------------------
 

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from base.fields import Complaints, Fields, described
+from base.ids import derived_id
 from base.time import Micros, format_duration
 from events.event import Stored
 from triggers.deciding import within_bytes
@@ -78,6 +79,26 @@ class Throttle:
         return f"more than {self.at_most:,} in {format_duration(self.every)}"
 
 
+class Group(NamedTuple):
+    """What is gathered together, by its first: when, on which entry, of which trigger."""
+
+    since: Micros
+    position: int
+    trigger: int
+
+    @classmethod
+    def of(cls, state: WindowState) -> Group:
+        """That of a window in which something waits."""
+        begun, counted = state.marks
+        first = begun.refs[0]
+        return cls(first.time, first.position, counted.part)
+
+    def firing(self, key: WindowKey) -> str:
+        """The id of the firing that it will be, for as long as anything waits for it."""
+        place = (key.automation, key.path, key.key, str(self.position), str(self.trigger))
+        return derived_id(self.since, *place)
+
+
 @dataclass(frozen=True, slots=True)
 class Release:
     """What was gathered: its events, the latest of `count`, and the last firing's trigger."""
@@ -85,6 +106,7 @@ class Release:
     refs: tuple[Ref, ...]
     count: int
     trigger: int
+    group: Group
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +126,20 @@ class Gathering:
     ) -> tuple[WindowState, Release | None]:
         """The window with this firing, or what it lets go now."""
         first, firings, events = now, 1, fired.size
+        group = Group(now, fired.completed_by.position, fired.trigger)
         if state.marks:
             begun, counted = state.marks
+            group = Group.of(state)
             first = min(begun.time, now)
             firings += int(begun.value or 0)
             events += int(counted.value or 0)
         new = {Member(stored.event.time, stored.position) for stored in fired.events}
         members = tuple(sorted({*state.members, *new}, key=_place))[-MOST_EVENTS:]
-        marks = (Member(first, 0, fired.trigger, firings), Member(now, 0, 0, events))
+        begins = (Ref(group.since, group.position),)
+        marks = (
+            Member(first, 0, fired.trigger, firings, begins),
+            Member(now, 0, group.trigger, events),
+        )
         full = WindowState(due=self._due(first, now), marks=marks, members=members)
         if self.size is not None and firings >= self.size:
             return FRESH, _released(full)
@@ -152,6 +180,8 @@ def merged(key: WindowKey, release: Release, events: Iterable[Stored], cause: St
         within_bytes(taken),
         cause=cause,
         count=release.count,
+        known_as=release.group.firing(key),
+        since=release.group.since,
     )
 
 
@@ -169,7 +199,7 @@ def key_of(per: Key, path: str, fired: Fired) -> WindowKey:
 def _released(state: WindowState) -> Release:
     begun, counted = state.marks
     refs = tuple(Ref(member.time, member.position) for member in state.members)
-    return Release(refs, int(counted.value or 0), begun.part)
+    return Release(refs, int(counted.value or 0), begun.part, Group.of(state))
 
 
 def _throttle(fields: Fields, complaints: Complaints) -> Throttle | None:

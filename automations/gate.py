@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
-from automations.flow_control import GATHER, THROTTLE, Release, key_of, merged, rung
+from automations.flow_control import GATHER, THROTTLE, Group, Release, key_of, merged, rung
 from automations.round import Round
 from automations.rule import Rule
 from base.time import Micros
@@ -13,6 +14,16 @@ from triggers.memory import MemoryWindows
 from triggers.sink import Due, Fired
 from triggers.window import FRESH, WindowState
 from triggers.windows import NEW, WindowKey, Windows
+
+
+class Gathered(NamedTuple):
+    """`into` is the id of the firing that it is a part of; None where the rule gathers none.
+
+    `passing` is what goes on now: the firing itself, or what it completed, if anything.
+    """
+
+    into: str | None
+    passing: Fired | None
 
 
 class Gate:
@@ -24,17 +35,18 @@ class Gate:
     def __init__(self, windows: Windows) -> None:
         self._windows = windows
 
-    async def gathered(self, here: Round, one: Fired, rule: Rule) -> Fired | None:
-        """The firing itself where the rule gathers none; else what it completes, if anything."""
+    async def gathered(self, here: Round, one: Fired, rule: Rule) -> Gathered:
+        """What becomes of a firing where the rule gathers them."""
         gathering = rule.flow.gathering
         if gathering is None:
-            return one
+            return Gathered(None, one)
         key = key_of(gathering.per, GATHER, one)
         state, release = gathering.take(await self._state(here, key), one, here.turn.tx.now)
         _keep(here, key, state)
         if release is None:
-            return None
-        return await self._merged(here, key, release, one.completed_by)
+            return Gathered(Group.of(state).firing(key), None)
+        passing = await self._merged(here, key, release, one.completed_by)
+        return Gathered(passing.id, passing)
 
     async def rung(self, here: Round, due: Due) -> Fired | None:
         """What was gathered, if its time has come; also if the rule gathers no more."""
@@ -83,15 +95,18 @@ class MemoryGate:
     def __init__(self, windows: MemoryWindows) -> None:
         self._windows = windows
 
-    def gathered(self, one: Fired, rule: Rule, now: Micros) -> Fired | None:
+    def gathered(self, one: Fired, rule: Rule, now: Micros) -> Gathered:
         gathering = rule.flow.gathering
         if gathering is None:
-            return one
+            return Gathered(None, one)
         self._windows.record(one.events)
         key = key_of(gathering.per, GATHER, one)
         state, release = gathering.take(self._windows.window(key).state, one, now)
         self._windows.change(key, state)
-        return self._merged(key, release, one.completed_by) if release else None
+        if release is None:
+            return Gathered(Group.of(state).firing(key), None)
+        passing = self._merged(key, release, one.completed_by)
+        return Gathered(passing.id, passing)
 
     def rung(self, due: Due) -> Fired | None:
         release = rung(self._windows.window(due.key).state, due.due)

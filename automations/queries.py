@@ -119,7 +119,7 @@ class RecordedAction:
 class RecordedFiring:
     """A firing, with its actions in the order of the rule.
 
-    `outcome` is acted, shadow, suppressed or looped; `events` are ids, by event time; `position`
+    `outcome` is acted, shadow, suppressed, looped, gathered or resolved; `events` are ids, by event time; `position`
     is the last one's place in the log.
     """
 

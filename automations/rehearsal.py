@@ -133,6 +133,8 @@ class _Stage:
         self._gate = MemoryGate(self._windows)
         self._seen: set[tuple[str, str]] = set()
         self._acted: set[str] = set()
+        self._gathered: dict[str, str] = {}
+        self._cleared: dict[str, list[Resolved]] = {}
         self._position = 0
         self._recent = Recent()
         self._paused = False
@@ -195,7 +197,9 @@ class _Stage:
                 self._note(at, "looped", event, f"depth {one.depth - 1} of {most}")
                 return []
             case Fired():
-                passing = self._gate.gathered(one, self._rule, self._case.start + at)
+                into, passing = self._gate.gathered(one, self._rule, self._case.start + at)
+                if into is not None and one.holds:
+                    self._gathered[one.id] = into
                 if passing is None:
                     self._note(at, "gathered", one.completed_by.event)
                 return [] if passing is None else self._fire(at, passing)
@@ -220,13 +224,21 @@ class _Stage:
         self._note(at, "fired", event)
         self._acted.add(fired.id)
         firing = Firing.of(fired, 1, self._case.start + at)
-        return self._act(at, firing, self._rule.actions)
+        emitted = self._act(at, firing, self._rule.actions)
+        for resolved in self._cleared.pop(fired.id, ()):
+            emitted += self._resolve(at, resolved)
+        return emitted
 
     def _clear(self, at: Micros, resolved: Resolved) -> list[Event]:
         """`on_resolve` acts if the firing that is cleared had acted."""
         self._note(at, "resolved", resolved.cause.event)
-        if resolved.firing not in self._acted:
-            return []
+        told = self._gathered.get(resolved.firing, resolved.firing)
+        if told in self._acted:
+            return self._resolve(at, resolved)
+        self._cleared.setdefault(told, []).append(resolved)
+        return []
+
+    def _resolve(self, at: Micros, resolved: Resolved) -> list[Event]:
         firing = Firing.resolving(resolved, 1, self._case.start + at)
         return self._act(at, firing, self._rule.on_resolve)
 

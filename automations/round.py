@@ -54,6 +54,8 @@ class Round:
     tallies: dict[str, store.Tally] = field(default_factory=dict)
     outcomes: dict[str, str] = field(default_factory=dict)
     """Of the firings of this round, by id."""
+    gathered: dict[str, str] = field(default_factory=dict)
+    """Of those that wait with others, the id of the firing that they will be."""
     windows: dict[WindowKey, Window] = field(default_factory=dict)
     """Of flow control: what they are now."""
     before: dict[WindowKey, Window] = field(default_factory=dict)
@@ -115,13 +117,18 @@ class Round:
         self.turn.paused.add(automation)
         self._wishes.append((None, Broken(automation)))
 
+    async def save_firings(self) -> None:
+        """Write those that were recorded up to here, for whoever looks them up."""
+        await store.record_firings(self.turn.tx, self._firings)
+        self._firings.clear()
+
     async def write(self, reach: Reach) -> None:
         """Carry out what is to be done here and now, and write everything."""
         tx = self.turn.tx
         if self._wishes:
             await self._carry_out(reach)
         self._account()
-        await store.record_firings(tx, self._firings)
+        await self.save_firings()
         await outbox.record(tx, self._actions)
         await store.tally(tx, self.tallies)
 

@@ -96,6 +96,10 @@ class Simulation:
         for rule in self._rules.values():
             self._windows.enable(rule.name, rule.triggers, start)
         self._acted: set[str] = set()
+        self._gathered: dict[str, str] = {}
+        self._cleared: dict[str, list[Resolved]] = {}
+        self._told_of: set[str] = set()
+        """The firings of what was gathered that wait no more."""
         self._position = 0
         self.tallies = {name: Tally() for name in self._rules}
 
@@ -153,17 +157,31 @@ class Simulation:
             rule = self._rules[one.automation]
             tally = self.tallies[rule.name]
             if isinstance(one, Resolved):
-                yield self._clear(one, rule, tally, now)
+                yield from self._clear(one, rule, tally, now)
             elif tally.stopped is not None:
                 tally.missed += 1
             elif (passing := self._passing(one, rule, now)) is not None:
-                yield self._fire(passing, rule, tally, now)
+                fired = self._fire(passing, rule, tally, now)
+                yield fired
+                if passing.known_as is not None and rule.on_resolve:
+                    self._told_of.add(passing.id)
+                # What it told of may have cleared while it waited; then that acts now.
+                for resolved in self._cleared.pop(fired.firing.id, ()):
+                    firing = Firing.resolving(resolved, 0, now)
+                    yield Simulated(
+                        rule, firing, "resolved", resolved.firing, acts=fired.outcome == "acted"
+                    )
 
     def _passing(self, one: Fired | Due, rule: Rule, now: Micros) -> Fired | None:
         """What is let through by the rule's debounce or batch, if it has one."""
         if isinstance(one, Due):
             return self._gate.rung(one)
-        return one if one.too_deep else self._gate.gathered(one, rule, now)
+        if one.too_deep:
+            return one
+        into, passing = self._gate.gathered(one, rule, now)
+        if into is not None and one.holds and rule.on_resolve:
+            self._gathered[one.id] = into
+        return passing
 
     def _fire(self, fired: Fired, rule: Rule, tally: Tally, now: Micros) -> Simulated:
         firing = Firing.of(fired, 0, now)
@@ -184,13 +202,20 @@ class Simulation:
             self._acted.add(firing.id)
         return Simulated(rule, firing, "acted")
 
-    def _clear(self, resolved: Resolved, rule: Rule, tally: Tally, now: Micros) -> Simulated:
-        """`on_resolve` acts if the firing that is cleared had acted."""
+    def _clear(
+        self, resolved: Resolved, rule: Rule, tally: Tally, now: Micros
+    ) -> Iterator[Simulated]:
+        """`on_resolve` acts if the firing that is cleared had acted, or when it does."""
         tally.resolved += 1
+        into = self._gathered.pop(resolved.firing, None)
+        if into is not None and into not in self._told_of:
+            self._cleared.setdefault(into, []).append(resolved)
+            return
         firing = Firing.resolving(resolved, 0, now)
-        acts = resolved.firing in self._acted
-        self._acted.discard(resolved.firing)
-        return Simulated(rule, firing, "resolved", resolved.firing, acts=acts)
+        acts = (into or resolved.firing) in self._acted
+        if into is None:
+            self._acted.discard(resolved.firing)
+        yield Simulated(rule, firing, "resolved", resolved.firing, acts=acts)
 
     def _breaks(self, rule: Rule, tally: Tally, now: Micros) -> bool:
         """Whether this firing is one too many in the minute that ends now."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +11,12 @@ import orjson
 from automations.reader import Problem
 from automations.rule import Rule
 from automations.tables import AppliedRow, AutomationRow, FiringRow
+from base.ids import earliest_id
 from base.time import SECOND, Micros
 from events.tx import InsertSpec, Tx
 
 _YEAR: Micros = 366 * 86_400 * SECOND
+_HOUR: Micros = 3_600 * SECOND
 _FIRING = InsertSpec(FiringRow)
 _APPLIED = InsertSpec(AppliedRow)
 _RULE = InsertSpec(AutomationRow)
@@ -131,6 +133,36 @@ async def outcome(tx: Tx, firing: str) -> str | None:
     return rows[0][0] if rows else None
 
 
+async def gathered_into(tx: Tx, firing: str) -> str | None:
+    """The id of the firing that this one is a part of; None where it is on its own."""
+    sql = "SELECT reason FROM firing WHERE id = $1 AND outcome = 'gathered'"
+    rows = await tx.fetch(sql, firing)
+    return rows[0][0] if rows else None
+
+
+async def cleared_early(tx: Tx, automation: str, firing: str, since: Micros) -> list[Cleared]:
+    """Conditions that cleared while what told of them, since then, waited to be this firing."""
+    rows = await tx.fetch(
+        "SELECT id, outcome, reason, trigger, key, position, count FROM firing"
+        " WHERE automation = $1 AND id >= $2 AND outcome IN ('gathered', 'resolved')"
+        " ORDER BY position, id",
+        automation,
+        earliest_id(since - _HOUR),  # an id is of when its event came in, which was before
+    )
+    parts = {row[0] for row in rows if row[1] == "gathered" and row[2] == firing}
+    return [
+        Cleared(id_, reason, trigger, None if key is None else orjson.loads(key), position, count)
+        for id_, outcome, reason, trigger, key, position, count in rows
+        if outcome == "resolved" and reason in parts
+    ]
+
+
+async def acted(tx: Tx, actions: Mapping[str, int]) -> None:
+    """Note of what was recorded before, by id, how many actions it led to after all."""
+    for firing, count in actions.items():
+        await tx.execute("UPDATE firing SET actions = $2 WHERE id = $1", firing, count)
+
+
 async def pause(tx: Tx, name: str, reason: str) -> bool:
     """False where it is paused already, or gone."""
     sql = "UPDATE automation SET paused = TRUE, pause_reason = $2 WHERE name = $1 AND NOT paused"
@@ -155,6 +187,21 @@ async def saved(tx: Tx) -> dict[str, Saved]:
         " definition IS NOT NULL, problems, enabled, paused FROM automation"
     )
     return {row[0]: Saved(*row) for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """The record that a condition cleared: `firing` told of it; `position` is what cleared it.
+
+    `events` is 0 where time alone did.
+    """
+
+    id: str
+    firing: str
+    trigger: int
+    key: Any
+    position: int
+    events: int
 
 
 @dataclass(frozen=True, slots=True)

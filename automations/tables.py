@@ -87,9 +87,11 @@ class FiringRow(SQLModel, table=True):
     depth: int
     """Of what this firing causes."""
     outcome: str
-    """acted, shadow, suppressed, looped, or resolved, which is no firing but the end of one."""
+    """acted, shadow, suppressed, looped; gathered, of a condition that waits with others; or
+    resolved, which is no firing but the end of one."""
     reason: str | None
-    """Why it was suppressed or cut; where a condition cleared, the id of its firing."""
+    """Why it was suppressed or cut; where a condition cleared, the id of its firing; where it was
+    gathered, the id of the firing that it is a part of."""
     occasion: str | None
     """The id of the replay, or of the firing by hand, that this came from."""
     actions: int

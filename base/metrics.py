@@ -111,7 +111,8 @@ class Metrics:
         )
         self.firings = self._counter(
             "ensue_firings",
-            "Firings of an automation, by outcome (acted, shadow, suppressed, looped, resolved).",
+            "Firings of an automation, by outcome"
+            " (acted, shadow, suppressed, looped, gathered, resolved).",
             "automation",
             "outcome",
         )

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import isfinite
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from base.fields import described
 from base.time import Micros
@@ -55,6 +55,14 @@ class _Verdict:
     figure: float | None
     holds: bool
     due: Micros | None
+
+
+MOST_EXACT: Final = 50
+"""Values up to which a timer is set for no time but that at which the verdict turns.
+
+With more it may ring early and find nothing; so may one that came due while nobody was there, and
+then it waits out its grace before the next is set.
+"""
 
 
 class _Known(NamedTuple):
@@ -165,8 +173,26 @@ class Aggregate:
         if enough <= 0:
             return None
         turn = turns_after(self.function, known.members, known.digest, self.bound, beyond=holds)
+        if turn is not None and len(known.members) <= MOST_EXACT:
+            turn = self._turns(known.members, turn, holds)
         if turn is None or turn >= enough:
             return enough if holds else None
+        return turn
+
+    def _turns(self, members: tuple[Member, ...], turn: int, holds: bool) -> int | None:
+        """After how many of the oldest it is on the other side, if after so many it may be."""
+        while turn < len(members):
+            if members[turn].time == members[turn - 1].time:  # they leave together
+                turn += 1
+                continue
+            left = members[turn:]
+            known = digest(self.function, values_of(left))
+            if self.bound.is_beyond(figure_of(self.function, known, len(left))) != holds:
+                break
+            more = turns_after(self.function, left, known, self.bound, beyond=holds)
+            if more is None:
+                return None
+            turn += more
         return turn
 
     def _wrong(self, one: Occurrence) -> Note | None:

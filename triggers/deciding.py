@@ -199,9 +199,19 @@ class Batch:
             firing = None
         if step.fired is not None and self._admits(listener, one, step.fired.time):
             count = step.fired.count
-            fired = Fired(automation, number, value, (), cause=_stored(one), count=count, late=late)
+            holds = step.state.holds
+            fired = Fired(
+                automation,
+                number,
+                value,
+                (),
+                cause=_stored(one),
+                count=count,
+                late=late,
+                holds=holds,
+            )
             self._drafts.append(_Draft(listener, fired, step.fired.events))
-            firing = fired.id if step.state.holds else None
+            firing = fired.id if holds else None
         return firing
 
     def _admits(self, listener: Listener, one: Matched, time: Micros) -> bool:

@@ -46,6 +46,12 @@ class Fired:
     """The event that completed it, where that is not the last: a timer's, or one that came late."""
     count: int | None = None
     late: bool = False
+    holds: bool = False
+    """A condition began to hold, and will be resolved."""
+    known_as: str | None = None
+    """The id, where that is settled before all that takes part is known."""
+    since: Micros | None = None
+    """When it was settled: then the first came of what was gathered for it."""
 
     @property
     def event(self) -> Event | None:
@@ -75,7 +81,7 @@ class Fired:
     @property
     def id(self) -> str:
         """The one id of this firing."""
-        return firing_id(self)
+        return self.known_as or firing_id(self)
 
 
 @dataclass(frozen=True, slots=True)

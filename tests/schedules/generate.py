@@ -115,11 +115,9 @@ def clock(random: Random) -> dict[str, Any]:
 
 def mixed(random: Random) -> dict[str, Any]:
     """Any of the others, for rules with flow control."""
-    return random.choice((count, sequence, any_, absent, aggregate, plain))(random)
-
-
-def gathered(random: Random) -> dict[str, Any]:
-    return random.choice((count, sequence, any_, plain))(random)
+    form = random.choice((count, sequence, any_, absent, aggregate, plain))(random)
+    # Which of its events a combination names is its own choice: let them be of one key.
+    return form | {"per": "subject"} if "any" in form else form
 
 
 def plain(_: Random) -> dict[str, Any]:
@@ -136,8 +134,8 @@ KINDS: Mapping[str, Callable[[Random], dict[str, Any]]] = {
     "nested": nested,
     "clock": clock,
     "throttle": mixed,
-    "debounce": gathered,
-    "batch": gathered,
+    "debounce": mixed,
+    "batch": mixed,
 }
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from base.time import SECOND, Micros
-from tests.schedules.model_clock import Clock, Firing, Flow
+from tests.schedules.model_clock import Clock, Firing, Flow, Gathered
 from tests.schedules.model_windows import Heard, Node, Notes, Said, is_enough_alone, node
 
 MINUTE = 60 * SECOND
@@ -49,8 +49,8 @@ class Rule:
     heard: list[Heard] = field(default_factory=list)
     trees: dict[tuple[int, Any], Node] = field(default_factory=dict)
     clocks: dict[int, Clock] = field(default_factory=dict)
-    told_of: dict[tuple[int, Any], Row | None] = field(default_factory=dict)
-    """The firing that told of a condition, for as long as that holds."""
+    told_of: dict[tuple[int, Any], tuple[Row, Gathered | None]] = field(default_factory=dict)
+    """The firing that told of a condition, for as long as that holds, and what it waits with."""
     flow: Flow = field(default_factory=lambda: Flow({}))
     log: int = 0
 
@@ -162,24 +162,43 @@ class Rule:
             if one.events is None:
                 self._resolve(number, key, one, now)
             else:
-                row = self._fire(Firing(number, key, one.events, one.count, one.spans), now)
-                if self.trees[number, key].is_condition:
-                    self.told_of[number, key] = row
+                firing = Firing(number, key, one.events, one.count, one.spans)
+                holds = self.trees[number, key].is_condition
+                told = self._fire(firing, now, holds=holds)
+                if holds and told:
+                    self.told_of[number, key] = told
 
-    def _fire(self, one: Firing, now: Micros) -> Row | None:
+    def _fire(
+        self, one: Firing, now: Micros, *, holds: bool = False
+    ) -> tuple[Row, Gathered | None] | None:
         self._addressed(one)
-        passing = self.flow.gathers(one, now)
-        return None if passing is None else self._pass(passing, now)
+        row = None
+        group, passing = self.flow.gathers(one, now)
+        if group is not None and holds:
+            row = self._record(one, "gathered", now)
+        if passing is not None:
+            passed = self._pass(passing, now)
+            row = row or passed
+        return None if row is None else (row, group)
 
     def _pass(self, one: Firing, now: Micros) -> Row:
         self._addressed(one)
         shadow = self.definition.get("shadow", False)
-        outcome = "shadow" if shadow else "acted"
-        if not self.flow.passes(one, now):
-            outcome = "suppressed"
+        passes = self.flow.passes(one, now)
+        row = self._record(
+            one, "suppressed" if not passes else "shadow" if shadow else "acted", now
+        )
+        if one.group is not None:
+            one.group.acted = row.acted
+            for number in one.group.cleared:
+                if row.acted:  # what it told of had cleared: that is told now
+                    self.rows[number] = self.rows[number]._replace(acted=True)
+        return row
+
+    def _record(self, one: Firing, outcome: str, now: Micros) -> Row:
         events = tuple(event.n for event in self._events(one.events))
-        acted = outcome == "acted"
         spans = tuple(frozenset(e.n for e in self._events(span)) for span in one.spans)
+        acted = outcome == "acted"
         row = Row(now, outcome, one.trigger, one.key, events, one.count, acted, None, spans)
         self.rows.append(row)
         return row
@@ -189,11 +208,22 @@ class Rule:
         one.subject = last[0].key if last else None
 
     def _resolve(self, number: int, key: Any, one: Said, now: Micros) -> None:
-        of = self.told_of.pop((number, key), None)
-        acted = bool(of and of.acted) and not self.definition.get("shadow", False)
+        of, group = self.told_of.pop((number, key), (None, None))
+        acted = group.acted if group else of is not None and of.acted
+        if group and group.acted is None:
+            group.cleared.append(len(self.rows))
         # Time itself cleared it, where no event has just come.
         events = (self.heard[-1].n,) if self.heard[-1].position == self.log else ()
-        row = Row(now, "resolved", number, key, events, len(events), acted, of.at if of else None)
+        row = Row(
+            now,
+            "resolved",
+            number,
+            key,
+            events,
+            len(events),
+            bool(acted) and not self.definition.get("shadow", False),
+            of.at if of else None,
+        )
         self.rows.append(row)
 
     def _events(self, refs: Sequence[tuple[Micros, int]]) -> list[Heard]:

@@ -75,6 +75,8 @@ class Firing:
     spans: tuple[tuple[tuple[Micros, int], ...], ...] = ()
     subject: Any = None
     """That of the event it goes by."""
+    group: Gathered | None = None
+    """What it was gathered from."""
 
 
 @dataclass
@@ -82,6 +84,10 @@ class Gathered:
     first: Micros
     due: Micros = 0
     firings: list[Firing] = field(default_factory=list)
+    acted: bool | None = None
+    """None as long as it waits."""
+    cleared: list[int] = field(default_factory=list)
+    """Conditions that cleared meanwhile: the numbers of their rows."""
 
 
 @dataclass
@@ -95,16 +101,16 @@ class Flow:
     def _key(self, name: str, one: Firing) -> Any:
         return one.subject if self.rule[name].get("per") else None
 
-    def gathers(self, one: Firing, now: Micros) -> Firing | None:
-        """What goes on to the throttle now."""
+    def gathers(self, one: Firing, now: Micros) -> tuple[Gathered | None, Firing | None]:
+        """What it waits with, and what goes on to the throttle now."""
         name = next((name for name in ("debounce", "batch") if name in self.rule), None)
         if name is None:
-            return one
+            return None, one
         key = self._key(name, one)
         held = self.waiting.setdefault(key, Gathered(now))
         held.firings.append(one)
         if name == "batch" and len(held.firings) >= self.rule[name]["size"]:
-            return self._let_go(key)
+            return held, self._let_go(key)
         form = self.rule[name]
         ends = [
             since + parse_duration(form[span])
@@ -112,7 +118,7 @@ class Flow:
             if span in form
         ]
         held.due = min(ends)  # as the rule is now: an edit moves no timer that is set
-        return None
+        return held, None
 
     def timers(self) -> list[tuple[Micros, Any]]:
         return [(held.due, key) for key, held in self.waiting.items()]
@@ -123,12 +129,13 @@ class Flow:
         return self._let_go(key)
 
     def _let_go(self, key: Any) -> Firing:
-        firings = self.waiting.pop(key).firings
+        group = self.waiting.pop(key)
+        firings = group.firings
         events = tuple(sorted({event for one in firings for event in one.events}))
         count = sum(one.count for one in firings)
         whole = tuple(ref for one in firings for span in (one.events, *one.spans) for ref in span)
         spans = (whole,) if any(one.spans for one in firings) else ()
-        return Firing(firings[-1].trigger, key, events, count, spans)
+        return Firing(firings[-1].trigger, key, events, count, spans, group=group)
 
     def passes(self, one: Firing, now: Micros) -> bool:
         if "throttle" not in self.rule:

@@ -150,3 +150,20 @@ def test_a_batch_is_full_or_its_time_is_over():
         {"at": "1m3s", "run": "act", "with": {"n": 2}},
     ]
     passes({"event": "a"}, given, expect, batch={"size": 3, "within": "1m"})
+
+
+def test_a_condition_that_was_gathered_is_over_when_it_clears_or_once_it_was_told():
+    given = [
+        {"type": "heartbeat", "subject": "a"},
+        {"type": "heartbeat", "subject": "b"},
+        {"at": "6m", "type": "heartbeat", "subject": "a"},
+        {"at": "10m", "type": "heartbeat", "subject": "b"},
+        {"at": "10m30s"},
+    ]
+    passes(
+        {"absent": "heartbeat", "for": "5m", "per": "subject"},
+        given,
+        [{"at": "8m", "run": "act"}, {"at": "8m", "emit": "back"}, {"at": "10m", "emit": "back"}],
+        on_resolve=[{"emit": "back"}],
+        debounce={"quiet": "3m"},
+    )

@@ -198,3 +198,51 @@ async def test_the_end_of_a_silence_that_was_held_back_does_nothing(world, clock
     await at(world, clock, 61)
     await world.send(*[event("ping", subject=name, at=clock.now) for name in "ab"])
     assert [one.subject for one in world.told("back")] == ["a"]
+
+
+CONDITION = {
+    "trigger": {"absent": "uploaded", "for": "10s", "per": "subject"},
+    "on_resolve": [{"emit": "over", "subject": "${firing.key}"}],
+}
+
+
+def over(world):
+    return [one.subject for one in world.told("over")]
+
+
+async def test_what_was_gathered_of_a_condition_is_over_when_that_clears(world, clock, upload):
+    await world.apply(rule(**CONDITION, batch={"size": 2, "within": "1h"}))
+    await world.send(upload("a"), upload("b"), upload("c"))
+    await at(world, clock, 11)
+    assert acts(world) == [("all", 2)], "two silences are told as one, and a third waits"
+    await world.send(upload("a"))
+    assert over(world) == ["a"]
+    rows = await world.rows("SELECT id, outcome, reason, actions FROM firing ORDER BY position, id")
+    (told,) = [id_ for id_, outcome, _, _ in rows if outcome == "acted"]
+    assert [reason == told for _, outcome, reason, _ in rows if outcome == "gathered"].count(
+        True
+    ) == 2
+    assert [actions for _, outcome, _, actions in rows if outcome == "resolved"] == [1]
+
+
+async def test_what_clears_while_it_waits_is_over_once_it_was_told(world, clock, upload):
+    await world.apply(rule(**CONDITION, debounce={"quiet": "30s"}))
+    await world.send(upload("a"))
+    await at(world, clock, 11)
+    await world.send(upload("a"))
+    await at(world, clock, 22)
+    assert (acts(world), over(world)) == ([], []), "it is silent again, and that is waited for too"
+    await at(world, clock, 53)
+    assert (acts(world), over(world)) == ([("all", 2)], ["a"]), "two silences, and the end of one"
+    rows = await world.rows("SELECT outcome, actions FROM firing ORDER BY position, id")
+    assert ("resolved", 1) in rows
+
+
+async def test_what_was_gathered_and_suppressed_is_not_over(world, clock, upload):
+    flow = {"batch": {"size": 1, "within": "1h"}, "throttle": {"at_most": 1, "every": "1h"}}
+    await world.apply(rule(**CONDITION, **flow))
+    await world.send(upload("a"))
+    await world.send(upload("b"))
+    await at(world, clock, 11)
+    await world.send(upload("a"), upload("b"))
+    assert (len(acts(world)), len(over(world))) == (1, 1)
