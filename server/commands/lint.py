@@ -28,8 +28,9 @@ _STYLES: Final = {"error": "red", "warning": "yellow", "note": "cyan"}
     show_default=True,
     help="Hold rules against so many of the newest events of each type; 0 for none.",
 )
+@click.option("--api-url", metavar="URL", help="The server whose events are looked at.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(path: Path, strict: bool, events: int, as_json: bool) -> int:
+def command(path: Path, strict: bool, events: int, api_url: str | None, as_json: bool) -> int:
     """Check a project directory, a file of rules, or a folder of them.
 
     Fields and types that rules name are held against events: those of the server, where
@@ -49,7 +50,7 @@ def command(path: Path, strict: bool, events: int, as_json: bool) -> int:
     loaded = project.read()
     flows, broken = project.flows()
     variables = project.variables() if project.root else None
-    observed, why_not = _observed(project, loaded, events)
+    observed, why_not = _observed(project, loaded, events, api_url)
     findings = [
         *lint(loaded, flows, now=now(), observed=observed, variables=variables),
         *project.channel_findings(loaded),
@@ -74,7 +75,9 @@ def command(path: Path, strict: bool, events: int, as_json: bool) -> int:
     return 1 if errors or (strict and warnings) else 0
 
 
-def _observed(project: Project, loaded: Loaded, most: int) -> tuple[Observed | None, str]:
+def _observed(
+    project: Project, loaded: Loaded, most: int, api_url: str | None
+) -> tuple[Observed | None, str]:
     """What events have been like; or else why that is not known."""
     from automations.observed import wanted
     from server.commands import observing
@@ -87,7 +90,7 @@ def _observed(project: Project, loaded: Loaded, most: int) -> tuple[Observed | N
     )
     if not most or not globs:
         return None, ""
-    return observing.observed(project.root, globs, most)
+    return observing.observed(project.root, globs, most, named=api_url)
 
 
 def _looked_at(observed: Observed | None, why_not: str) -> str:

@@ -37,13 +37,16 @@ class NotAllowedError(ForbiddenError):
     exit_code = 4
 
 
-def observed(root: Path | None, globs: Sequence[Glob], most: int) -> tuple[Observed | None, str]:
+def observed(
+    root: Path | None, globs: Sequence[Glob], most: int, *, named: str | None = None
+) -> tuple[Observed | None, str]:
     """What events have been like; or else, in words, why that is not known.
 
-    A server that was named on the command line is to answer: raises EnsueError if it does not.
+    `named` is the server that was named behind the command; before it stands for the same. A
+    server that was named on the command line is to answer: raises EnsueError if it does not.
     """
     context = click.get_current_context(silent=True)
-    named = context.find_root().params.get("api_url") if context else None
+    named = named or (context.find_root().params.get("api_url") if context else None)
     url = named or os.environ.get("ENSUE_API_URL")
     try:
         if url:

@@ -66,7 +66,7 @@ def test_beside_a_database_and_from_a_server(serving: Any, project: Path, tmp_pa
 
         rules = tmp_path / "elsewhere.yaml"
         rules.write_text(RULE)
-        found, observed = told(lint("--api-url", served.url, "lint", rules, "--json"))
+        found, observed = told(lint("lint", "--api-url", served.url, rules, "--json"))
         assert (found, observed["origin"]) == (MISTAKES, served.url)
         assert told(lint("lint", rules, "--json", ENSUE_API_URL=served.url))[0] == MISTAKES
 
