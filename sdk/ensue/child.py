@@ -55,7 +55,8 @@ def preload() -> None:
 
 def main(connection: socket, environment: Mapping[str, str]) -> int:
     """Run what the worker says on this connection. Returns the code of the process."""
-    os.environ.update(environment)
+    if environment:
+        os.environ.update(environment)
     sys.stdout, sys.stderr = _stream(1), _stream(2)
     vars(sys).update(__stdout__=sys.stdout, __stderr__=sys.stderr)
     lines = connection.makefile("rb")
