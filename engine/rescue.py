@@ -11,6 +11,7 @@ from base.logs import logger
 from base.services import Service
 from base.time import SECOND, Micros
 from engine import store, workers
+from engine.lease import Doubt, clock
 from engine.state import Delay, Lose, Signal, Step
 from events.change import Change, Lane
 from events.event import Event
@@ -48,11 +49,11 @@ class Rescue(Service):
         self._lease = lease
         self._late_after = late_after
         self._every = every
-        self._doubtful_until: Micros = 0
+        self._doubt = Doubt(lease)
         self._setback = Setback(watch)
         self._watch = watch
         if watch:
-            watch.on_set.append(self._clock_was_set)
+            watch.on_set.append(lambda _leap: self.wake())
 
     async def run(self) -> None:
         while not self.stopping.is_set():
@@ -74,17 +75,18 @@ class Rescue(Service):
             if self._watch:
                 self._watch.look()
             setback = self._setback.pending
+            at = await clock(tx)
             if setback:
-                await store.put_right(tx, self._lease)
-            doubtful = steady() < self._doubtful_until
-            lost = [] if doubtful else await store.lost(tx, _SLICE)
+                await store.put_right(tx, at + self._lease)
+            doubtful = self._doubt.holds(at, steady())
+            lost = [] if doubtful else await store.lost(tx, at, _SLICE)
             overdue = await store.overdue(tx, self._late_after, _SLICE)
             full = _SLICE in (len(lost), len(overdue))
             signals: list[tuple[str, Signal]] = [
                 *((run.id, Lose(f"its worker {run.worker} was lost")) for run in lost),
                 *((run.id, Delay()) for run in overdue),
             ]
-            events = [] if doubtful else await workers.bury(tx, self._lease)
+            events = [] if doubtful else await workers.bury(tx, at, self._lease)
             if signals:
                 answers = await store.apply(tx, signals)
                 events += [answer.event for answer in answers if isinstance(answer, Step)]
@@ -93,8 +95,3 @@ class Rescue(Service):
         await self._journal.submit(Change(operation=operation, lane=Lane.SERVICE))
         self._setback.done(setback)
         return full
-
-    def _clock_was_set(self, leap: Micros) -> None:
-        if leap > 0:
-            self._doubtful_until = steady() + self._lease
-        self.wake()

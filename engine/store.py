@@ -115,32 +115,32 @@ async def next_due(tx: Tx) -> Micros | None:
     return value
 
 
-async def renew(tx: Tx, worker: str, lease: Micros) -> list[Run]:
+async def renew(tx: Tx, worker: str, lease_until: Micros) -> list[Run]:
     """Extend the leases of all that a worker owns; returns them."""
     rows = await tx.fetch(
         f"UPDATE run SET lease_until = $1 WHERE worker = $2 AND {OWNED} RETURNING {_SELECT}",
-        tx.now + lease,
+        lease_until,
         worker,
     )
     return [from_row(row) for row in rows]
 
 
-async def put_right(tx: Tx, lease: Micros) -> None:
-    """After the clock was set back: nothing is put off for longer than was asked for."""
+async def put_right(tx: Tx, lease_until: Micros) -> None:
+    """After the clock was set back: nothing is put off, or owned, for longer than was asked for."""
     await tx.execute(
         "UPDATE run SET due = $1 + (due - scheduled), scheduled = $1"
         f" WHERE {WAITING} AND scheduled > $1 AND due > $1",
         tx.now,
     )
     await tx.execute(
-        f"UPDATE run SET lease_until = $1 WHERE {OWNED} AND lease_until > $1", tx.now + lease
+        f"UPDATE run SET lease_until = $1 WHERE {OWNED} AND lease_until > $1", lease_until
     )
 
 
-async def lost(tx: Tx, limit: int, *, survivor: str | None = None) -> list[Run]:
-    """Owned runs whose lease has run out; with `survivor`, all that another worker owns."""
+async def lost(tx: Tx, at: Micros, limit: int, *, survivor: str | None = None) -> list[Run]:
+    """Owned runs whose lease has run out at this time; with `survivor`, all that another worker owns."""
     if survivor is None:
-        where, argument = "lease_until < $1", tx.now
+        where, argument = "lease_until < $1", at
     else:
         where, argument = "worker <> $1", survivor  # type: ignore[assignment]  # the one parameter of either condition
     rows = await tx.fetch(

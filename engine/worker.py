@@ -26,6 +26,7 @@ from engine import store, workers
 from engine.execution import Execution, Means
 from engine.flow import Flow
 from engine.launcher import ProcessLauncher
+from engine.lease import clock
 from engine.recorder import Recorder
 from engine.run import DEFAULT_POOL, Run, RunState
 from engine.state import Claim, Lose, Signal, Step, advance
@@ -150,8 +151,8 @@ class Worker(Service):
         claimed: list[Run] = []
 
         async def operation(tx: Tx) -> Sequence[Event]:
-            claim = Claim(self.id, tx.now + self._lease)
             due = await store.due(tx, self._options.pool, list(flows), free)
+            claim = Claim(self.id, (await clock(tx) if due else 0) + self._lease)
             steps = [s for run in due if isinstance(s := advance(run, claim, tx.now), Step)]
             claimed[:] = [step.run for step in steps]
             await store.save(tx, claimed)
@@ -193,8 +194,9 @@ class Worker(Service):
         owned: list[Run] = []
 
         async def operation(tx: Tx) -> Sequence[Event]:
-            owned[:] = await store.renew(tx, self.id, self._lease)
-            await workers.beat(tx, self.id)
+            at = await clock(tx)
+            owned[:] = await store.renew(tx, self.id, at + self._lease)
+            await workers.beat(tx, self.id, at)
             strays = [run.id for run in owned if run.id not in self._active]
             return await _send(tx, strays, Lose("its worker lost track of it"))
 
@@ -221,7 +223,7 @@ class Worker(Service):
             found: list[Run] = []
 
             async def operation(tx: Tx, found: list[Run] = found) -> Sequence[Event]:
-                found[:] = await store.lost(tx, _SLICE, survivor=self.id)
+                found[:] = await store.lost(tx, tx.now, _SLICE, survivor=self.id)
                 lost = Lose("its server was killed while it ran")
                 return await _send(tx, [run.id for run in found], lost)
 

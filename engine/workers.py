@@ -7,6 +7,7 @@ from typing import Any
 
 from base.ids import derived_id
 from base.time import Micros
+from engine.lease import clock
 from engine.tables import WorkerRow
 from events.event import Event
 from events.tx import InsertSpec, Tx
@@ -30,7 +31,8 @@ class WorkerInfo:
 
 
 async def arrive(tx: Tx, worker: WorkerInfo) -> list[Event]:
-    row = (worker.id, worker.host, worker.pid, worker.pool, worker.slots, tx.now, tx.now, "online")
+    at = await clock(tx)
+    row = (worker.id, worker.host, worker.pid, worker.pool, worker.slots, tx.now, at, "online")
     await tx.insert(_INSERT, [row])
     return [_event(tx.now, worker.id, worker.host, "online", worker.pool)]
 
@@ -39,25 +41,25 @@ async def leave(tx: Tx, worker: str) -> list[Event]:
     rows = await tx.fetch(
         "UPDATE worker SET state = 'offline', seen = $1 WHERE id = $2 AND state = 'online' "
         "RETURNING id, host, pool",
-        tx.now,
+        await clock(tx),
         worker,
     )
     return [_event(tx.now, id_, host, "offline", pool) for id_, host, pool in rows]
 
 
-async def beat(tx: Tx, worker: str) -> None:
-    await tx.execute("UPDATE worker SET seen = $1, state = 'online' WHERE id = $2", tx.now, worker)
+async def beat(tx: Tx, worker: str, at: Micros) -> None:
+    await tx.execute("UPDATE worker SET seen = $1, state = 'online' WHERE id = $2", at, worker)
 
 
-async def bury(tx: Tx, silent_for: Micros) -> list[Event]:
+async def bury(tx: Tx, at: Micros, silent_for: Micros) -> list[Event]:
     """Workers not heard of for so long are offline; long forgotten ones are removed."""
     rows = await tx.fetch(
         "UPDATE worker SET state = 'offline' WHERE state = 'online' AND seen < $1 "
         "RETURNING id, host, pool",
-        tx.now - silent_for,
+        at - silent_for,
     )
     await tx.execute(
-        "DELETE FROM worker WHERE state = 'offline' AND seen < $1", tx.now - 2_000 * silent_for
+        "DELETE FROM worker WHERE state = 'offline' AND seen < $1", at - 2_000 * silent_for
     )
     return [_event(tx.now, id_, host, "offline", pool) for id_, host, pool in rows]
 
