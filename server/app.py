@@ -102,7 +102,7 @@ class Floors:
     journal: Journal
     storage: Storage
     clock: ClockWatch
-    windows: Windows
+    evaluator: TriggerEvaluator
     timers: Timers
     rules: Ruleset
     rulebook: Rulebook
@@ -245,7 +245,7 @@ async def _floors(settings: Settings, database: Database) -> Floors:
         journal=journal,
         storage=Storage(journal, writer),
         clock=clock,
-        windows=windows,
+        evaluator=evaluator,
         timers=timers,
         rules=rules,
         rulebook=rulebook,
@@ -371,7 +371,12 @@ def _housekeeping(floors: Floors) -> Background:
         Sweep("deliveries", keep.deliveries, retention.delete_deliveries),
         Sweep("replays", _LONGEST_REPLAY_WINDOW, retention.delete_replays),
         Sweep("seen", floors.settings.events.dedupe_for, retention.forget_seen(seen)),
-        *window_retention.sweeps(floors.windows, events=keep.events),
+        *window_retention.sweeps(
+            floors.evaluator.windows,
+            floors.evaluator.node,
+            events=keep.events,
+            firings=keep.firings,
+        ),
         *firing_retention.sweeps(firings=keep.firings),
         *run_retention.sweeps(runs=keep.runs, logs=keep.logs),
     ]

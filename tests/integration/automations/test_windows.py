@@ -208,6 +208,11 @@ async def test_more_keys_than_are_held_in_memory_are_counted_all_the_same(
         assert len(world.windows._cached) <= 4
 
 
+def forgetting(world):
+    month = timedelta(days=30)
+    return sweeps(world.windows, world.evaluator.node, events=month, firings=month)
+
+
 async def test_windows_that_nobody_spoke_of_for_long_are_forgotten(database, open_world, event):
     clock = [now() - 40 * DAY]
 
@@ -223,7 +228,7 @@ async def test_windows_that_nobody_spoke_of_for_long_are_forgotten(database, ope
         await world.send(failed("old"))
         clock[0] += 35 * DAY
         await world.send(failed("new"))
-        (sweep,) = sweeps(world.windows, events=timedelta(days=30))
+        sweep, _ = forgetting(world)
         assert await Retention(world.journal, [sweep]).sweep(sweep) == 1
         kept = await world.rows('SELECT automation, key FROM "window" ORDER BY automation, key')
         assert kept == [("silence", '"new"'), ("silence", '"old"'), ("three", '"new"')]
@@ -236,7 +241,7 @@ async def test_a_window_that_only_took_in_matches_was_spoken_of(database, open_w
         long = Limits(retention=90 * DAY)
         one = rule(at_least=9) | {"name": "long"}
         await world.book.apply(Proposal("test", [(Rule.parse(one, limits=long), None)]))
-        (sweep,) = sweeps(world.windows, events=timedelta(days=30))
+        sweep, _ = forgetting(world)
         for _ in range(3):
             await world.send(event("job.failed", subject="a", at=clock[0]))
             clock[0] += 20 * DAY
@@ -273,3 +278,81 @@ async def test_what_leaves_a_window_is_no_row_any_more(world, failed):
         ("three", '"b"', 21),
         ("two", '"a"', 20),
     ]
+
+
+ORDER = {
+    "name": "unpaid",
+    "trigger": {"absent": "paid", "for": "1h", "per": "subject", "after": "ordered"},
+    "actions": [{"emit": "alarm", "subject": "${firing.key}"}],
+    "on_resolve": [{"emit": "over"}],
+}
+LOAD = {
+    "name": "load",
+    "trigger": {
+        "aggregate": "load",
+        "value": "event.data",
+        "function": "max",
+        "over": "1h",
+        "above": 5,
+        "per": "subject",
+    },
+    "actions": [{"emit": "alarm"}],
+}
+BEAT = {
+    "name": "beat",
+    "trigger": {"absent": "beat", "for": "1h", "per": "subject", "expected": ["named"]},
+    "actions": [{"emit": "alarm"}],
+    "on_resolve": [{"emit": "over", "subject": "${firing.key}"}],
+}
+BOTH = {
+    "name": "both",
+    "trigger": {
+        "all": [{"absent": "beat", "for": "1h"}, "paid"],
+        "within": "1h",
+        "per": "subject",
+    },
+    "actions": [{"emit": "both"}],
+}
+
+
+async def test_keys_that_come_and_go_do_not_gather_for_ever(database, open_world, event):
+    clock = [now() - 90 * DAY]
+
+    async def say(world, type_, subject, **attributes):
+        await world.send(event(type_, subject=subject, at=clock[0], **attributes))
+
+    async with open_world(database, clock=lambda: clock[0]) as world:
+        await world.apply(ORDER, LOAD, BEAT)
+        for subject in ("a", "b"):
+            await say(world, "ordered", subject)
+            await say(world, "paid", subject)
+            await say(world, "load", subject, data=9)
+            await say(world, "beat", subject)
+        await say(world, "beat", "named")
+        clock[0] += DAY // 12
+        await world.ring()
+        clock[0] += 35 * DAY
+        await say(world, "ordered", "c")
+        idle, silent = forgetting(world)
+        await Retention(world.journal, [idle]).sweep(idle)
+        await Retention(world.journal, [silent]).sweep(silent)
+        left = await world.rows('SELECT automation, key FROM "window" ORDER BY automation, key')
+        assert left == [("beat", '"named"'), ("unpaid", '"c"')]
+        assert [row[0] for row in await world.rows("SELECT DISTINCT key FROM member")] == []
+        await say(world, "beat", "a")
+        await say(world, "beat", "named")
+        assert [one.subject for one in world.told("over")] == ["named"]
+
+
+async def test_a_silence_that_another_trigger_counts_stays(database, open_world, event):
+    clock = [now() - 90 * DAY]
+    async with open_world(database, clock=lambda: clock[0]) as world:
+        await world.apply(BOTH)
+        await world.send(event("beat", subject="a", at=clock[0]))
+        clock[0] += DAY // 12
+        await world.ring()
+        clock[0] += 35 * DAY
+        for sweep in forgetting(world):
+            assert await Retention(world.journal, [sweep]).sweep(sweep) == 0
+        await world.send(event("paid", subject="a", at=clock[0]))
+        assert len(world.told("both")) == 1, "it is silent still"
