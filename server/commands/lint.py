@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from automations.finding import Finding
     from automations.observed import Observed
     from automations.reader import Loaded
+    from server.commands.asking import Server
     from server.commands.project import Project
 
 
@@ -34,7 +35,8 @@ def command(path: Path, strict: bool, events: int, api_url: str | None, as_json:
     """Check a project directory, a file of rules, or a folder of them.
 
     Fields and types that rules name are held against events: those of the server, where
-    `--api-url` or `ENSUE_API_URL` names one, or those in the project's database.
+    `--api-url` or `ENSUE_API_URL` names one, or those in the project's database. Flows are the
+    project's; outside of a project those of the server.
 
     Exits with 1 when something is wrong.
     """
@@ -43,14 +45,18 @@ def command(path: Path, strict: bool, events: int, api_url: str | None, as_json:
     from automations.finding import Finding
     from automations.lint import lint
     from base.time import now
-    from server.commands import output
+    from server.commands import observing, output
+    from server.commands.asking import Server
     from server.commands.project import Project
 
     project = Project.at(path)
     loaded = project.read()
     flows, broken = project.flows()
+    server = Server.found(api_url)
+    if project.root is None and server is not None:
+        flows = observing.flows(server)
     variables = project.variables() if project.root else None
-    observed, why_not = _observed(project, loaded, events, api_url)
+    observed, why_not = _observed(server, project, loaded, events)
     findings = [
         *lint(loaded, flows, now=now(), observed=observed, variables=variables),
         *project.channel_findings(loaded),
@@ -76,7 +82,7 @@ def command(path: Path, strict: bool, events: int, api_url: str | None, as_json:
 
 
 def _observed(
-    project: Project, loaded: Loaded, most: int, api_url: str | None
+    server: Server | None, project: Project, loaded: Loaded, most: int
 ) -> tuple[Observed | None, str]:
     """What events have been like; or else why that is not known."""
     from automations.observed import wanted
@@ -90,7 +96,7 @@ def _observed(
     )
     if not most or not globs:
         return None, ""
-    return observing.observed(project.root, globs, most, named=api_url)
+    return observing.observed(server, project.root, globs, most)
 
 
 def _looked_at(observed: Observed | None, why_not: str) -> str:

@@ -80,11 +80,12 @@ class Project:
             Problem(str(self.root / one.file), max(one.line, 1), 1, "flow_broken", one.message)
             for one in found.problems
         ]
-        shapes = {name: _shape(flow.signature.schema) for name, flow in found.flows.items()}
+        shapes = {name: shape(flow.signature.schema) for name, flow in found.flows.items()}
         return shapes, problems
 
 
-def _shape(schema: Mapping[str, Any]) -> FlowShape:
+def shape(schema: Mapping[str, Any]) -> FlowShape:
+    """What the JSON Schema of a flow's parameters says."""
     required = frozenset(schema.get("required", ()))
     named = frozenset(schema.get("properties", ()))
     closed = schema.get("additionalProperties", True) is False

@@ -22,6 +22,19 @@ name: other
 trigger: {event: order.craeted}
 actions: [{emit: order.other}]
 """
+FLOWS = """name: runs
+trigger: {event: order.created}
+actions:
+  - run: greet
+  - run: geet
+  - {run: greet, with: {who: Ada}}
+"""
+GREET = """from ensue import flow
+
+@flow
+def greet(who: str) -> str:
+    return who
+"""
 MISTAKES = [("field_never_seen", 4), ("type_never_seen", 8)]
 
 
@@ -31,6 +44,8 @@ def project(tmp_path: Path) -> Path:
     (folder / "automations").mkdir(parents=True)
     (folder / "automations" / "rules.yaml").write_text(RULE)
     (folder / "ensue.toml").write_text("")
+    (folder / "flows").mkdir()
+    (folder / "flows" / "greet.py").write_text(GREET)
     return folder
 
 
@@ -69,6 +84,12 @@ def test_beside_a_database_and_from_a_server(serving: Any, project: Path, tmp_pa
         found, observed = told(lint("lint", "--api-url", served.url, rules, "--json"))
         assert (found, observed["origin"]) == (MISTAKES, served.url)
         assert told(lint("lint", rules, "--json", ENSUE_API_URL=served.url))[0] == MISTAKES
+
+        served.await_ready()
+        rules.write_text(FLOWS)
+        found, _ = told(lint("lint", "--api-url", served.url, rules, "--json"))
+        assert found == [("parameter_missing", 4), ("flow_unknown", 5)]
+        assert told(lint("lint", rules, "--json"))[0] == []
 
     made = lint("lint", project)  # with nobody there
     assert made.returncode == 0
