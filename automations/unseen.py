@@ -162,7 +162,9 @@ def _field(
         return
     at, there = lost
     meant = _meant(named, at, there, roots)
-    if named.optional and meant is None:
+    # The service's own events have fields of which it is told that they are not always there.
+    optional = named.optional or all(name.startswith(OWN) for name in names)
+    if optional and meant is None:
         return
     events = sum(observed.types[name].events for name in names)
     of_types = names[0] if len(names) == 1 else f"{len(names)} types"

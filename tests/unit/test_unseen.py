@@ -200,6 +200,18 @@ def test_what_was_left_out_is_not_judged():
     assert not told(rule("event: robot.created"), observed(left_out=["robot.created"]))
 
 
+def test_of_the_services_own_events_only_slips_are_told():
+    run = {**ORDER, "type": "ensue.run.failed", "data": {"flow": "f", "message": "x"}}
+    trigger = "event: ensue.run.failed, match: {data: {%s: [a]}}"
+    action = "{emit: x, if: event.data.attempt > 3}"
+    assert not told(rule(trigger % "flow", action), observed(run))
+    assert not told(rule(trigger % "code", action), observed(run))
+    assert (
+        told(rule(trigger % "mesage", action), observed(run))[0][2]
+        == "did you mean `data.message`?"
+    )
+
+
 def test_where_not_all_types_are_known_only_whole_names_are_judged():
     known = replace(observed(), is_whole=False)
     assert not told(rule("event: 'robot.*'"), known)
