@@ -79,6 +79,7 @@ from server.remembering import limits
 from server.remote import Proxies
 from server.route import Route
 from server.router import Router
+from server.skew import ClockSkew
 from server.storage import Background, Outgoing, Storage
 from server.stream import LiveStream
 from server.watch import FolderWatch
@@ -107,6 +108,7 @@ class Floors:
     rules: Ruleset
     rulebook: Rulebook
     following: RuleFollowing | None
+    skew: ClockSkew | None
     directory: RuleDirectory
     occasions: Occasions
     dispatcher: Outgoing
@@ -180,7 +182,7 @@ async def composed(settings: Settings) -> AsyncIterator[App]:
             floors.engine.launcher,  # its fork server comes up while all others start
             floors.storage,
             floors.clock,
-            *([floors.following] if floors.following else []),
+            *(one for one in (floors.following, floors.skew) if one),
             floors.timers,
             _housekeeping(floors),
             refusals,
@@ -250,6 +252,7 @@ async def _floors(settings: Settings, database: Database) -> Floors:
         rules=rules,
         rulebook=rulebook,
         following=None if alone else RuleFollowing(database, journal, evaluator),
+        skew=None if alone else ClockSkew(database),
         directory=RuleDirectory(
             settings.directory, rulebook, instance=_instance(settings), limits=limits(settings)
         ),
@@ -360,6 +363,7 @@ def _checks(floors: Floors) -> dict[str, Check]:
         "database": lambda: None if floors.journal.available else "out of reach",
         "launcher": launching,
         "flows": looked,
+        "clock": lambda: floors.skew.problem if floors.skew else None,
     }
 
 
