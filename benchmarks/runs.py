@@ -1,7 +1,8 @@
 """Runs: from the event to the first line of the user's flow, from one run to the next, and how many.
 
 All of it over the real service: an event is POSTed, a rule matches it and launches a run in a
-fresh process; that run's completion is matched by a second rule, which launches the next.
+fresh process; that run's completion is matched by a second rule, which launches the next. Both
+have parameters, which are checked before their first line.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ import time
 from ensue import flow
 
 @flow
-def first():
+def first(event: str, size: int = 1):
     return {"line": time.time_ns() // 1000}
 
 @flow
-def second():
+def second(event: str, size: int = 1):
     return {"line": time.time_ns() // 1000}
 
 @flow
@@ -38,11 +39,15 @@ def many():
     pass
 """
 RULES = [
-    {"name": "first", "trigger": {"event": "bench.start"}, "actions": [{"run": "first"}]},
+    {
+        "name": "first",
+        "trigger": {"event": "bench.start"},
+        "actions": [{"run": "first", "with": {"event": "${event.id}"}}],
+    },
     {
         "name": "second",
         "trigger": {"event": "ensue.run.completed", "match": {"data": {"flow": ["first"]}}},
-        "actions": [{"run": "second"}],
+        "actions": [{"run": "second", "with": {"event": "${event.id}"}}],
     },
     {"name": "many", "trigger": {"event": "bench.many"}, "actions": [{"run": "many"}]},
 ]
