@@ -95,7 +95,7 @@ async def test_a_count_says_how_many_there_are_of_each_key(client, send):
     assert (await only(client, "burst"))["key"] == "db-2", "it fired, and starts afresh"
 
 
-async def test_a_sequence_says_which_step_is_awaited(client, send):
+async def test_sequences_and_combinations_say_what_came_and_what_is_missing(client, send):
     await send("order.created", id=7)
     found = await only(client, "order")
     assert (found["trigger"], found["key"], found["have"]) == (1, 7, 1)
@@ -104,9 +104,6 @@ async def test_a_sequence_says_which_step_is_awaited(client, send):
         ("order.paid", True),
         ("order.sent", True),
     ]
-
-
-async def test_members_and_what_is_nested_have_windows_of_their_own(client, send):
     await send("build.passed")
     outer, inner = (await windows(client, "ready"))["items"]
     assert (outer["kind"], outer["path"], outer["have"], outer["need"]) == ("all", "", 1, 3)
@@ -117,12 +114,14 @@ async def test_members_and_what_is_nested_have_windows_of_their_own(client, send
     assert (inner["kind"], inner["path"]) == ("absent", "1")
 
 
-async def test_a_silence_says_since_when_and_when_it_fires(client, send):
+async def test_a_silence_and_a_clock_say_when_they_fire(client, send):
     (found,) = (await windows(client, "quiet"))["items"]
     assert (found["key"], found["parts"][0]["seen"], found["holds"]) == ("db-1", None, False)
     assert found["since"] < found["until"]
     await send("beat", "db-1")
     assert (await only(client, "quiet"))["parts"][0]["seen"] is not None
+    clock = await only(client, "nightly")
+    assert (clock["kind"], clock["until"][11:16]) == ("clock", "03:00")
 
 
 async def test_an_aggregate_says_its_figure_and_its_bound(client, send):
@@ -138,11 +137,6 @@ async def test_an_aggregate_says_its_figure_and_its_bound(client, send):
     assert found["firing"] == firing["id"]
 
 
-async def test_a_clock_says_when_it_fires_next(client):
-    found = await only(client, "nightly")
-    assert (found["kind"], found["until"][11:16]) == ("clock", "03:00")
-
-
 async def test_flow_control_says_what_it_holds_back_and_gathers(client, send):
     for number in range(3):
         await send("alert", f"a{number}")
@@ -154,15 +148,12 @@ async def test_flow_control_says_what_it_holds_back_and_gathers(client, send):
     assert batch["until"] is not None
 
 
-async def test_a_rule_that_keeps_no_windows_says_so(client, send):
+async def test_a_rule_that_keeps_no_windows_or_does_not_listen_says_so(client, send):
     await send("login.failed", "db-1")
     assert await windows(client, "plain") == {"items": [], "next": None, "remembers": False}
     assert (await windows(client, "order")) == {"items": [], "next": None, "remembers": True}
     gone = await client.get("/api/automations/bursts/windows", 404)
     assert (gone["code"], gone["hint"]) == ("automation_unknown", "did you mean `burst`?")
-
-
-async def test_a_paused_rule_is_said_not_to_listen(client, send):
     await client.post("/api/automations/quiet/pause")
     assert (await only(client, "quiet"))["listens"] is False
 
