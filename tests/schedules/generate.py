@@ -27,7 +27,7 @@ def _around(random: Random) -> dict[str, Any]:
     if random.random() < 0.7:
         form["allowed_lateness"] = random.choice((0, 2, 5, 20))
     if random.random() < 0.7:
-        form["per"] = "subject"
+        form["per"] = random.choice(("subject", "subject", "subject", "data.k"))
     return form
 
 
@@ -211,7 +211,9 @@ def _sends(random: Random) -> list[Step]:
 def _event(random: Random, n: int, at: int) -> Sent:
     time = at - random.choice((0, 0, 0, 0, 1, 2, 3, 6, 12, -1, -4))
     value = random.choice((1, 2, 5, -3, 0.5, 1.25, True, True, False, None, "5"))
-    key = random.choice(("k1", "k1", "k1", "k2", "k2", None if random.random() < 0.2 else "k1"))
+    key = random.choice(("k1", "k1", "k1", "k2", "k2"))
+    if random.random() < 0.15:  # 1 is 1.0 and not "1"; a list is no key
+        key = random.choice((None, 1, 1.0, "1", 2.5, ["k1"]))
     return Sent(n, random.choice("aaabbc"), time, key, value)
 
 

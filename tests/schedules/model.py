@@ -6,9 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import orjson
+
 from base.time import SECOND, Micros
 from tests.schedules.model_clock import Clock, Firing, Flow, Gathered
-from tests.schedules.model_windows import Heard, Node, Notes, Said, is_enough_alone, node
+from tests.schedules.model_windows import (
+    Heard,
+    Node,
+    Notes,
+    Said,
+    is_enough_alone,
+    key_of,
+    node,
+)
 
 MINUTE = 60 * SECOND
 CLOCKS = ("every", "cron")
@@ -118,12 +128,12 @@ class Rule:
             ref = (event.time, event.position)
             self._fire(Firing(number, None, (ref,), 1), now)
         elif _remembers(form):
-            if not self.tree(number, None if not form.get("per") else event.key).hears(event.type):
+            key = key_of(form["per"], event) if form.get("per") else None
+            if not self.tree(number, key).hears(event.type):
                 return
-            if form.get("per") and event.key is None:
+            if form.get("per") and key is None:
                 self.notes.left_out += 1
                 return
-            key = event.key if form.get("per") else None
             self._said(number, key, self.tree(number, key).hear(event, now), now)
 
     def rung(self, now: Micros) -> None:
@@ -205,7 +215,7 @@ class Rule:
 
     def _addressed(self, one: Firing) -> None:
         last = self._events(one.events)[-1:]
-        one.subject = last[0].key if last else None
+        one.subject = key_of("subject", last[0]) if last else None
 
     def _resolve(self, number: int, key: Any, one: Said, now: Micros) -> None:
         of, group = self.told_of.pop((number, key), (None, None))
@@ -257,4 +267,4 @@ def _meaning(rule: Mapping[str, Any]) -> Any:
 
 
 def _text(key: Any) -> str:
-    return "" if key is None else f'"{key}"'
+    return "" if key is None else orjson.dumps(key).decode()

@@ -45,10 +45,17 @@ class Heard:
 
     n: int
     type: str
-    key: str | None
+    key: Any
     time: Micros
     value: Any
     position: int = 0
+
+
+def key_of(per: str | None, event: Heard) -> Any:
+    """What `per` makes of it: scalars, and None for what has no key."""
+    if per == "subject":
+        return event.key if isinstance(event.key, str) else None
+    return None if isinstance(event.key, list) else event.key
 
 
 @dataclass

@@ -17,12 +17,15 @@ ORIGIN = parse_rfc3339("2030-01-01T12:00:00Z")
 
 @dataclass(frozen=True)
 class Sent:
-    """An event as its sender sends it. Sent again with the same `n` it is a duplicate."""
+    """An event as its sender sends it. Sent again with the same `n` it is a duplicate.
+
+    `key` is `data.k`, and the subject where it is a text.
+    """
 
     n: int
     type: str
     time: int
-    key: str | None = None
+    key: Any = None
     value: Any = None
 
 
@@ -126,6 +129,6 @@ def cloudevent(name: str, schedule: Schedule, sent: Sent) -> dict[str, Any]:
         "source": "/schedules",
         "type": f"{name}.{sent.type}",
         "time": to_rfc3339(schedule.clock(sent.time)),
-        "data": {} if sent.value is None else {"v": sent.value},
+        "data": {"k": sent.key} if sent.value is None else {"k": sent.key, "v": sent.value},
     }
-    return event if sent.key is None else event | {"subject": sent.key}
+    return event | {"subject": sent.key} if isinstance(sent.key, str) else event
