@@ -35,6 +35,8 @@ _PRELOADED = (
     "inspect",
     "logging",
     "pydantic",
+    "pydantic.fields",
+    "pydantic.types",
     "signal",
     "traceback",
     "ensue.describe",
