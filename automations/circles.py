@@ -135,7 +135,7 @@ class _Ears:
         if by_type is None:
             by_type = self._found[consequence.type] = list(self._by_type(consequence))
         for file, one in by_type:
-            if consequence.may_reach(one.selector):
+            if consequence.may_fit(one.selector):
                 for step in _set_off(file, one):
                     yield step, one
 

@@ -80,7 +80,11 @@ class Consequence:
 
     def may_reach(self, selector: Selector) -> bool:
         """Whether it may be selected, `where` aside."""
-        return any(map(self.may_be_of, selector.types)) and any(
+        return any(map(self.may_be_of, selector.types)) and self.may_fit(selector)
+
+    def may_fit(self, selector: Selector) -> bool:
+        """Whether it may be selected, its type and `where` aside."""
+        return any(
             all(_is_unknown(self.root, path) or judge(self.root) for path, judge in branch)
             for branch in _judges(selector)
         )

@@ -19,7 +19,7 @@ from automations.observed import Observed
 from automations.reader import Loaded, RuleFile
 from automations.settings_named import settings_named
 from automations.slips import slips
-from automations.unseen import unseen
+from automations.unseen import Unseen
 from base.time import Micros, format_duration
 from triggers.count import Count
 
@@ -49,13 +49,14 @@ def lint(
         known = {name.replace("_", "-"): shape for name, shape in flows.items()}
     names = {file.rule.name for file in loaded.rules}
     names |= {one.automation for one in loaded.problems if one.automation}
+    unseen = None if observed is None else Unseen(observed)
     for file in loaded.rules:
         found.extend(Inspector(file, known, now, names).findings())
         found.extend(slips(file))
         if variables is not None:
             found.extend(settings_named(file, variables, now))
-        if observed is not None:
-            found.extend(unseen(file, observed))
+        if unseen is not None:
+            found.extend(unseen.findings(file))
     found.extend(map(_circle, circles(loaded.rules)))
     return tuple(sorted(found, key=lambda one: one.order))
 

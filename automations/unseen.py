@@ -22,7 +22,7 @@ from events.expression import Expression
 from events.expression_tree import ITEM, FieldPath, reads
 from events.expression_words import caret
 from triggers.event_trigger import Where
-from triggers.glob import OWN, matches_type
+from triggers.glob import OWN, Glob, matches_type
 from triggers.key import Key
 
 _NAMED: Final = 8
@@ -42,17 +42,109 @@ class Named:
     """An expression and a caret under the field."""
 
 
-def unseen(file: RuleFile, observed: Observed) -> Iterator[Finding]:
-    """What this rule names and was never seen."""
-    told: set[tuple[str, FieldPath]] = set()
-    ears = tuple(heard(file.rule, file.document.value["trigger"]))
-    for one in ears:
-        yield from _types(file, one, observed)
-    for concerned, named in _named(file, ears):
-        names = _types_of(concerned, observed)
-        if names and (named.place, named.path) not in told:
-            told.add((named.place, named.path))
-            yield from _field(file, named, names, observed)
+class Unseen:
+    """Holds rules against what was seen of events."""
+
+    def __init__(self, observed: Observed) -> None:
+        self._observed = observed
+        self._reached: dict[Glob, tuple[str, ...]] = {}
+        self._judged: dict[tuple[tuple[str, ...], FieldPath, bool], _Lost | None] = {}
+
+    def findings(self, file: RuleFile) -> Iterator[Finding]:
+        """What this rule names and was never seen."""
+        told: set[tuple[str, FieldPath]] = set()
+        ears = tuple(heard(file.rule, file.document.value["trigger"]))
+        for one in ears:
+            yield from self._types(file, one)
+        for concerned, named in _named(file, ears):
+            names = self._types_of(concerned)
+            if names and (named.place, named.path) not in told:
+                told.add((named.place, named.path))
+                yield from self._field(file, named, names)
+
+    def _reaches(self, glob: Glob) -> tuple[str, ...]:
+        """The types that were looked at and that this reaches."""
+        found = self._reached.get(glob)
+        if found is None:
+            found = tuple(name for name in self._observed.types if matches_type(glob, name))
+            self._reached[glob] = found
+        return found
+
+    def _types_of(self, ears: Sequence[Heard]) -> tuple[str, ...]:
+        """The types that these hear of; none where some of them are not known."""
+        names: dict[str, None] = {}
+        for glob in dict.fromkeys(glob for one in ears for glob in one.selector.types):
+            if not self._observed.is_whole and glob.shape.exact is None:
+                return ()
+            found = self._reaches(glob)
+            if not found or any(matches_type(glob, name) for name in self._observed.left_out):
+                return ()
+            names |= dict.fromkeys(found)
+        return tuple(names)
+
+    def _types(self, file: RuleFile, one: Heard) -> Iterator[Finding]:
+        observed = self._observed
+        for place, glob in one.written if observed.types else ():
+            is_judged = observed.is_whole or glob.shape.exact is not None
+            if not is_judged or glob.text.startswith(OWN) or not glob.text.strip("*?"):
+                continue
+            if self._reaches(glob) or any(matches_type(glob, name) for name in observed.left_out):
+                continue
+            meant = nearest(glob.text, observed.types)
+            yield finding(
+                file,
+                "note",
+                place,
+                "type_never_seen",
+                f"no event of the type `{glob.text}` was ever seen",
+                f"did you mean `{meant}`?" if meant else "what it names was not looked at",
+            )
+
+    def _field(self, file: RuleFile, named: Named, names: tuple[str, ...]) -> Iterator[Finding]:
+        lost = self._lost(named, names)
+        if lost is None:
+            return
+        # The service's own events have fields of which it is told that they are not always there.
+        optional = named.optional or all(name.startswith(OWN) for name in names)
+        if optional and lost.meant is None:
+            return
+        events = sum(self._observed.types[name].events for name in names)
+        of_types = names[0] if len(names) == 1 else f"{len(names)} types"
+        yield finding(
+            file,
+            "warning",
+            named.place,
+            "field_never_seen",
+            f"none of the {events:,} events of {of_types} that were looked at has "
+            f"`{lost.spelled}`{named.shown}",
+            f"did you mean `{lost.meant}`?" if lost.meant else lost.there,
+        )
+
+    def _lost(self, named: Named, names: tuple[str, ...]) -> _Lost | None:
+        """What is not found of the field among the events of these types."""
+        key = names, named.path, named.through_lists
+        if key not in self._judged:
+            roots = [self._observed.types[name].root for name in names]
+            self._judged[key] = _looked_for(roots, named)
+        return self._judged[key]
+
+
+@dataclass(frozen=True, slots=True)
+class _Lost:
+    """A field that is not found, what was meant, and what is there instead."""
+
+    spelled: str
+    meant: str | None
+    there: str
+
+
+def _looked_for(roots: Sequence[Sketch], named: Named) -> _Lost | None:
+    lost = _lost(roots, named)
+    if lost is None:
+        return None
+    at, there = lost
+    meant = _meant(named, at, there, roots)
+    return _Lost(spelled(named.path[: at + 1]), meant, _those_there(named, at, there))
 
 
 def _named(file: RuleFile, ears: Sequence[Heard]) -> Iterator[tuple[Sequence[Heard], Named]]:
@@ -114,70 +206,6 @@ def _of_expression(expression: Expression) -> Iterator[Named]:
         column = read.at - source.rfind("\n", 0, read.at)
         shown = caret(source, line, column)
         yield Named(path[1:], expression.place, read.optional, shown=shown)
-
-
-def _types_of(ears: Sequence[Heard], observed: Observed) -> Sequence[str]:
-    """The types that these hear of; none where some of them are not known."""
-    names: dict[str, None] = {}
-    for one in ears:
-        if any(one.selector.reaches(name) for name in observed.left_out):
-            return ()
-        for glob in one.selector.types:
-            if not observed.is_whole and glob.shape.exact is None:
-                return ()
-            found = [name for name in observed.types if matches_type(glob, name)]
-            if not found:
-                return ()
-            names |= dict.fromkeys(found)
-    return tuple(names)
-
-
-def _types(file: RuleFile, one: Heard, observed: Observed) -> Iterator[Finding]:
-    if not observed.types:
-        return
-    for place, glob in one.written:
-        if any(matches_type(glob, name) for name in (*observed.types, *observed.left_out)):
-            continue
-        if glob.text.startswith(OWN) or not glob.text.strip("*?"):
-            continue
-        if not observed.is_whole and glob.shape.exact is None:
-            continue
-        meant = nearest(glob.text, observed.types)
-        yield finding(
-            file,
-            "note",
-            place,
-            "type_never_seen",
-            f"no event of the type `{glob.text}` was ever seen",
-            f"did you mean `{meant}`?" if meant else "what it names was not looked at",
-        )
-
-
-def _field(
-    file: RuleFile, named: Named, names: Sequence[str], observed: Observed
-) -> Iterator[Finding]:
-    roots = [observed.types[name].root for name in names]
-    lost = _lost(roots, named)
-    if lost is None:
-        return
-    at, there = lost
-    meant = _meant(named, at, there, roots)
-    # The service's own events have fields of which it is told that they are not always there.
-    optional = named.optional or all(name.startswith(OWN) for name in names)
-    if optional and meant is None:
-        return
-    events = sum(observed.types[name].events for name in names)
-    of_types = names[0] if len(names) == 1 else f"{len(names)} types"
-    message = f"none of the {events:,} events of {of_types} that were looked at has "
-    hint = f"did you mean `{meant}`?" if meant else _those_there(named, at, there)
-    yield finding(
-        file,
-        "warning",
-        named.place,
-        "field_never_seen",
-        f"{message}`{spelled(named.path[: at + 1])}`{named.shown}",
-        hint,
-    )
 
 
 def _lost(roots: Sequence[Sketch], named: Named) -> tuple[int, Sequence[Sketch]] | None:
