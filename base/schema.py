@@ -1,20 +1,19 @@
 """The version of the tables, and the way from one version to the next.
 
 The tables themselves are declared where they are used, in each floor's `tables.py`; a new
-database gets them as they are declared, an older one gets there by the migrations below: all
-of it in one transaction, so that an upgrade that was killed is simply done again.
+database gets them as they are declared, an older one gets there by the steps of
+`base/migrations.py`: all of it in one transaction, so that an upgrade that was killed is simply
+done again.
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import BigInteger, Column, Connection, Index, inspect, select, text
 from sqlmodel import Field, SQLModel
 
 from base.errors import ConfigurationError
 from base.failpoint import failpoint
+from base.migrations import MIGRATIONS
 from base.time import now
 
 
@@ -27,15 +26,6 @@ class SchemaRow(SQLModel, table=True):
     at: int = Field(sa_column=Column(BigInteger, nullable=False))
 
 
-@dataclass(frozen=True)
-class Migration:
-    """The statements that lead to `version`; they mean the same on both databases."""
-
-    version: int
-    statements: Sequence[str]
-
-
-MIGRATIONS: tuple[Migration, ...] = ()
 VERSION = max((m.version for m in MIGRATIONS), default=1)
 
 

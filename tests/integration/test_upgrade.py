@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from base.database import Address, upgrade
@@ -16,17 +19,21 @@ from base.schema import VERSION
 
 ROOT = Path(__file__).parents[2]
 NEXT = VERSION + 1
+SCHEMAS = Path(__file__).with_name("schemas")
+"""The tables of versions that were in use, as they were made."""
 
 UPGRADE = """
 import asyncio, sys
 from pathlib import Path
+import server.tables
 from base import schema
 from base.database import Address, upgrade
+from base.migrations import Migration
 
 address = sys.argv[1]
 if sys.argv[2] == "next":
     statements = ("CREATE TABLE extra (a INTEGER)", "ALTER TABLE extra ADD COLUMN b INTEGER")
-    schema.MIGRATIONS = (schema.Migration(schema.VERSION + 1, statements),)
+    schema.MIGRATIONS = (*schema.MIGRATIONS, Migration(schema.VERSION + 1, statements))
     schema.VERSION += 1
 print(asyncio.run(upgrade(Address.parse(address))))
 """
@@ -66,3 +73,49 @@ async def test_a_database_that_is_newer_is_refused(address: Address) -> None:
         await upgrade(address)
     assert refused.value.code == "database_newer"
     assert f"schema version {NEXT}, this program knows up to {VERSION}" in str(refused.value)
+
+
+async def test_a_database_of_the_first_version_becomes_what_a_new_one_is(address: Address) -> None:
+    assert upgraded(address, "this").returncode == 0
+    new = await shape(address)
+    await make(address, (SCHEMAS / f"1.{address.dialect}.sql").read_text(), version=1)
+    older = upgraded(address, "this")
+    assert (older.stdout.strip(), older.stderr) == (f"(1, {VERSION})", "")
+    assert await shape(address) == new
+
+
+async def make(address: Address, ddl: str, *, version: int) -> None:
+    """Put these tables in the place of all that are there."""
+    stamp = f"INSERT INTO schema_version VALUES ({version}, 0);"
+    if address.path:
+        address.path.unlink()
+        with contextlib.closing(sqlite3.connect(address.path)) as database:
+            database.executescript(ddl + stamp)
+        return
+    connection = await asyncpg.connect(address.url)
+    await connection.execute(f"DROP SCHEMA public CASCADE; CREATE SCHEMA public; {ddl} {stamp}")
+    await connection.close()
+
+
+async def shape(address: Address) -> list[tuple[object, ...]]:
+    """Tables, columns and indexes, in an order that says nothing of when they were made."""
+    if address.path:
+        with contextlib.closing(sqlite3.connect(address.path)) as database:
+            columns = database.execute(
+                "SELECT t.name, c.name, c.type, c.[notnull], c.pk"
+                " FROM sqlite_master t, pragma_table_info(t.name) c WHERE t.type = 'table'"
+            ).fetchall()
+            indexes = database.execute(
+                "SELECT name, replace(sql, char(10), ' ') FROM sqlite_master WHERE type = 'index'"
+            ).fetchall()
+    else:
+        connection = await asyncpg.connect(address.url)
+        columns = await connection.fetch(
+            "SELECT table_name, column_name, data_type, is_nullable"
+            " FROM information_schema.columns WHERE table_schema = 'public'"
+        )
+        indexes = await connection.fetch(
+            "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'"
+        )
+        await connection.close()
+    return sorted([tuple(row) for row in (*columns, *indexes)], key=repr)
