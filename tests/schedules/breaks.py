@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from automations.rule import Rule
 from triggers.absence import Absence
 from triggers.count import Count
 from triggers.sequence import Sequence
@@ -66,6 +67,10 @@ def an_edit_that_keeps_what_meant_something_else(patch: Patch) -> None:
     patch(Windows, "drop", kept)
 
 
+def an_edit_that_forgets_what_means_the_same(patch: Patch) -> None:
+    patch(Rule, "trigger_digest", Rule.digest)
+
+
 def _with(step: Any, **fields: Any) -> Any:
     state = replace(step.state, **fields)
     return step._replace(state=state) if hasattr(step, "_replace") else replace(step, state=state)
@@ -76,6 +81,7 @@ BREAKS: Mapping[Callable[[Patch], None], str] = {
     a_silence_that_is_told_again: "absent",
     a_restart_that_loses_the_newest_member: "sequence",
     a_sequence_that_takes_what_is_too_late: "sequence",
-    an_edit_that_keeps_what_meant_something_else: "aggregate",
+    an_edit_that_keeps_what_meant_something_else: "absent",
+    an_edit_that_forgets_what_means_the_same: "aggregate",
 }
 """Each with a kind of schedule that tells."""

@@ -32,13 +32,12 @@ def _around(random: Random) -> dict[str, Any]:
 
 
 def _span(random: Random) -> int:
-    return random.choice((1, 2, 3, 5, 8, 20))
+    return random.choice((1, 3, 5, 8, 12, 20))
 
 
 def count(random: Random) -> dict[str, Any]:
-    return {"count": "a", "at_least": random.randint(1, 4), "within": _span(random)} | _around(
-        random
-    )
+    form = {"count": "a", "at_least": random.choice((1, 2, 3, 3, 4, 5)), "within": _span(random)}
+    return form | _around(random)
 
 
 def sequence(random: Random) -> dict[str, Any]:
@@ -158,14 +157,14 @@ def _flow(kind: str, random: Random) -> dict[str, Any]:
 def shared(random: Random) -> Shared:
     """Restarts and stalls, none within another."""
     steps: list[Restart | Stall] = []
-    at = random.randint(1, 15)
-    while at < END and len(steps) < 4:
-        span = random.choice((0, 0, 1, 3, 8, 20))
+    at = random.randint(3, 10)
+    while at < END and len(steps) < 5:
+        span = random.choice((0, 0, 0, 1, 3, 8, 20))
         if random.random() < 0.7:
             steps.append(Restart(at, span))
         elif span:
             steps.append(Stall(at, span))
-        at += span + random.randint(1, 15)
+        at += span + random.randint(1, 8)
     return tuple(steps)
 
 
@@ -192,7 +191,7 @@ def schedule(kind: str, random: Random, around: Shared, unit: int = 1) -> Schedu
 
 
 def _sends(random: Random) -> list[Step]:
-    busy = random.choice((3, 10, 20, 30))
+    busy = random.choice((4, 12, 20, 30))
     sent: list[Sent] = []
     sends: list[Step] = []
     for _ in range(random.randint(busy // 2, busy)):
@@ -220,8 +219,8 @@ def _event(random: Random, n: int, at: int) -> Sent:
 def _edits(kind: str, rule: Mapping[str, Any], random: Random) -> list[Step]:
     edits: list[Step] = []
     now = dict(rule)
-    for at in sorted(random.randint(1, END) for _ in range(random.choice((0, 0, 1, 2, 3)))):
-        match random.choice(("keep", "keep", "turn", "flow", "switch", "pause")):
+    for at in sorted(random.randint(1, END) for _ in range(random.choice((0, 1, 2, 3, 4)))):
+        match random.choice(("keep", "keep", "turn", "turn", "flow", "switch", "pause")):
             case "keep":
                 now = {"description": f"from {at} on", **dict(reversed(list(now.items())))}
                 now["description"] = f"from {at} on"
