@@ -127,30 +127,36 @@ def _sum_turn(
 
 
 def _p95_turn(members: Sequence[Member], known: Order, bound: Bound) -> int | None:
-    """By the number of values beyond; where that leaves it open, it does not guess."""
-    many = _many_beyond(known.values, bound)
-    before = _p95_side(many, len(members), bound)
-    for gone, value in enumerate(values_of(members[:LOOK_AHEAD]), 1):
-        many -= bound.is_beyond(value)
-        left = len(members) - gone
-        if not left:
+    """By the number of values on the high side of the limit, the oldest of which go first."""
+    count, limit = len(members), bound.limit
+    above = bound.side == "above"
+    high = count - (bisect_right if above else bisect_left)(known.values, limit)
+    before = _is_high(high, count)
+    sure = 0
+    if before is False:
+        if not high:
             return None
-        side = _p95_side(many, left, bound)
+        sure = max(0, count - 20 * high - 2)  # while a twentieth of what is left is more than them
+    elif before:
+        sure = max(0, (20 * high - count - 39) // 19)  # though all that go were among them
+    if sure >= LOOK_AHEAD:
+        return sure
+    values = values_of(members[:LOOK_AHEAD])
+    are_high = [value > limit for value in values] if above else [v >= limit for v in values]
+    high -= sum(are_high[:sure])
+    for gone in range(sure + 1, len(values) + 1):
+        high -= are_high[gone - 1]
+        if gone == count:
+            return None
+        side = _is_high(high, count - gone)
         if side is None or side != before:
             return gone
-    return LOOK_AHEAD
+    return len(values)
 
 
-def _many_beyond(ordered: Sequence[Value], bound: Bound) -> int:
-    if bound.side == "above":
-        return len(ordered) - bisect_right(ordered, bound.limit)
-    return bisect_left(ordered, bound.limit)
-
-
-def _p95_side(many: int, count: int, bound: Bound) -> bool | None:
-    """Whether a p95 is beyond, of so many values of which so many are; None: it depends."""
+def _is_high(high: int, count: int) -> bool | None:
+    """On which side the p95 of so many values is, of which so many are high; None: it depends."""
     rank, rest = divmod(95 * (count - 1), 100)
-    upper = rank + bool(rest)
-    if bound.side == "above":
-        return True if many >= count - rank else None if many >= count - upper else False
-    return True if many > upper else None if many > rank else False
+    if high >= count - rank:
+        return True
+    return None if rest and high >= count - rank - 1 else False

@@ -67,6 +67,28 @@ def test_a_turn_is_never_told_too_late(function, values, side, limit):
         assert told == turn
 
 
+@given(st.data(), st.integers(1, 300), st.sampled_from(["above", "below"]))
+def test_the_turn_of_a_p95_among_many_is_never_told_too_late(data, count, side):
+    high = data.draw(st.integers(0, count // 8) | st.integers(0, count))
+    places = data.draw(st.permutations(range(count)))[:high]
+    values = [(3 if n in places else 1) for n in range(count)]
+    bound = Bound(side, data.draw(st.sampled_from([2, 1, 3, 1.5])))
+    sides = [bound.is_beyond(figure("p95", values[gone:])) for gone in range(count)]
+    turn = next((gone for gone, one in enumerate(sides) if one != sides[0]), None)
+    told = turns_after("p95", values, bound, beyond=sides[0])
+    assert told is None or 1 <= told < count
+    assert turn is None or (told is not None and told <= turn)
+
+
+def test_a_p95_that_is_far_from_its_limit_is_not_looked_at_for_long():
+    fine = [1] * 10_000
+    assert turns_after("p95", fine, Bound("above", 2), beyond=False) is None
+    few = [3] * 10 + fine
+    assert turns_after("p95", few, Bound("above", 2), beyond=False) >= 9_000
+    bad = [3] * 10_000
+    assert turns_after("p95", bad, Bound("above", 2), beyond=True) >= 9_000
+
+
 def test_the_turn_of_a_long_sum_is_asked_for_again():
     values = [1] * (LOOK_AHEAD * 2)
     assert turns_after("sum", values, Bound("above", 10), beyond=True) == LOOK_AHEAD
