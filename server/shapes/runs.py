@@ -1,0 +1,111 @@
+"""Flows, their runs, and who executes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from server.shapes.words import (
+    ANY,
+    COUNT,
+    FLAG,
+    MAP,
+    NAME,
+    PROBLEMS_OF_FILES,
+    SECONDS,
+    TEXT,
+    TEXTS,
+    TIME,
+    WHEN,
+    Schema,
+    listing,
+    object_of,
+    one_of,
+)
+
+_RUN: Final = object_of(
+    "id flow state parameters tags attempt created due",
+    id=TEXT,
+    flow=TEXT,
+    state=one_of(
+        "scheduled", "late", "pending", "running", "retrying", "paused", "cancelling",
+        "cancelled", "completed", "failed", "timed_out", "crashed", "skipped",
+    ),
+    parameters={
+        **MAP,
+        "description": 'above 8 KiB, a list has `{"$ref": "/api/runs/…"}` instead; `result` too',
+    },
+    tags=TEXTS,
+    attempt=COUNT,
+    automation=NAME,
+    created=TIME,
+    due=TIME,
+    started=WHEN,
+    ended=WHEN,
+    duration=SECONDS,
+    message=NAME,
+    code=NAME,
+    result=ANY,
+    correlationid=NAME,
+    pool=TEXT,
+)  # fmt: skip
+
+SHAPES: Final[Mapping[str, Schema]] = {
+    "Flow": object_of(
+        "name status paused parameters",
+        name=TEXT,
+        description=NAME,
+        status=one_of("active", "paused", "broken"),
+        paused=FLAG,
+        problem=NAME,
+        file=TEXT,
+        function=TEXT,
+        entrypoint=TEXT,
+        parameters={**MAP, "description": "JSON Schema of what it takes"},
+        tags=TEXTS,
+        retries=COUNT,
+        timeout=SECONDS,
+        registered=TIME,
+        updated=TIME,
+    ),
+    "FlowList": listing("Flow", problems=PROBLEMS_OF_FILES),
+    "Run": _RUN,
+    "RunList": listing("Run"),
+    "LogLine": object_of(
+        "seq at level logger message",
+        seq=COUNT,
+        attempt=COUNT,
+        at=TIME,
+        level={"type": "integer", "description": "as in Python's logging: 20 is INFO"},
+        logger=TEXT,
+        message=TEXT,
+        task_run_id=NAME,
+    ),
+    "LogList": listing("LogLine"),
+    "TaskRun": object_of(
+        "id name state attempt",
+        id=TEXT,
+        name=TEXT,
+        key=TEXT,
+        state=TEXT,
+        attempt=COUNT,
+        started=WHEN,
+        ended=WHEN,
+        duration=SECONDS,
+        message=NAME,
+    ),
+    "TaskRunList": listing("TaskRun"),
+    "Worker": object_of(
+        "id state pool slots active seen",
+        id=TEXT,
+        state=one_of("online", "offline"),
+        host=TEXT,
+        pid=COUNT,
+        pool=TEXT,
+        slots=COUNT,
+        active={**COUNT, "description": "the runs it has"},
+        started=TIME,
+        seen=TIME,
+    ),
+    "WorkerList": listing("Worker"),
+}
