@@ -166,7 +166,7 @@ class _Stage:
         """Let the timers ring that come due up to then."""
         start = self._case.start
         while (timer := self._windows.due(start + until)) is not None:
-            self._happen(timer.time - start, "rang", timer)
+            self._happen(timer.received - start, "rang", timer)
 
     def _happen(self, at: Micros, how: How, event: Event) -> None:
         """An event, and all that is emitted because of it, at the same instant."""

@@ -123,7 +123,7 @@ class Simulation:
         """What fires because time passes, up to and with this instant."""
         found: list[Simulated] = []
         while (timer := self._windows.due(until)) is not None:
-            found += self._decide(timer, timer.time)
+            found += self._decide(timer, timer.received)
         return found
 
     def deeds(self, simulated: Simulated) -> list[Deed]:

@@ -103,16 +103,20 @@ class Batch:
                 continue
             refs = draft.refs if isinstance(draft, _Draft) else (draft.ref,) if draft.ref else ()
             wanted.update(ref.position for ref in refs)
-        return wanted and wanted - {one.position for one in self.matched}
+        return wanted and wanted - {one.position for one in self._heard()}
 
     def outcome(self, events: Sequence[Stored] = ()) -> tuple[list[Outcome], list[Trouble]]:
         """What was decided, in the order of the log, then by rule and trigger."""
         if self._drafts:
-            self._here.update((one.position, _stored(one)) for one in self.matched)
+            self._here.update((one.position, _stored(one)) for one in self._heard())
         self._here.update((stored.position, stored) for stored in events)
         outcomes = [self._finished(draft) for draft in self._drafts]
         outcomes.sort(key=_order)
         return outcomes, self._troubles
+
+    def _heard(self) -> list[Matched]:
+        """Without mere timers: beside the service these stand at the place of the last event."""
+        return [one for one in self.matched if any(isinstance(hit, Hit) for hit in one.hits)]
 
     # -- one entry of the log --------------------------------------------------------------
 

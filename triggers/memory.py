@@ -31,11 +31,14 @@ class MemoryWindows:
         self._variables = variables or {}
         self._windows: dict[WindowKey, Window] = {}
         self._log: dict[int, Stored] = {}
-        self._timers: list[tuple[Micros, WindowKey]] = []
+        self._timers: list[tuple[Micros, WindowKey, Micros]] = []
+        """When they ring, and what for: not before the instant at which they were set."""
+        self._now: Micros = 0
         self._most = _MANY
 
     def enable(self, automation: str, triggers: Sequence[Trigger], now: Micros) -> None:
         """The rule begins to listen."""
+        self._now = now
         for number, trigger in enumerate(triggers):
             for node in trigger.nodes:
                 for text in node.expected:
@@ -46,6 +49,7 @@ class MemoryWindows:
         self, matched: Sequence[Matched], now: Micros
     ) -> tuple[list[Outcome], list[Trouble]]:
         """What these events set off, in order, and what could not be decided."""
+        self._now = now
         batch = Batch(matched, now, variables=self._variables)
         batch.run({key: self._windows.get(key, NEW) for key in batch.keys})
         for key, (before, window) in batch.changed.items():
@@ -61,13 +65,14 @@ class MemoryWindows:
     def due(self, until: Micros) -> Event | None:
         """The timer that rings next, if it does before or at this instant, as its event.
 
-        At one instant they ring in the order of their keys.
+        At one instant they ring in the order of their keys. Which instant that is says `received`:
+        an event that came in late may set one for a time that has passed.
         """
         while self._timers and self._timers[0][0] <= until:
-            due, key = heappop(self._timers)
+            at, key, due = heappop(self._timers)
             window = self._windows.get(key)
             if window is not None and window.state.due == due:
-                return timer_event(key, due, due)
+                return timer_event(key, due, at)
         return None
 
     def window(self, key: WindowKey) -> Window:
@@ -104,4 +109,5 @@ class MemoryWindows:
         else:
             self._windows[key] = window
         if window.state.due is not None and window.state.due != before.state.due:
-            heappush(self._timers, (window.state.due, key))
+            due = window.state.due
+            heappush(self._timers, (max(due, self._now), key, due))
