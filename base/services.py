@@ -260,7 +260,9 @@ class ServiceGroup:
             self.add(service)
 
     def add(self, service: Service) -> None:
-        """Append a service; before `start()`."""
+        """Append a service; before `start()`. Raises ValueError for one that is in the group."""
+        if service in self._services:
+            raise ValueError(f"{service.name} is in the group already")
         service.on_death = self._died
         self._services.append(service)
 

@@ -178,6 +178,7 @@ async def _routes() -> list[Any]:
     """The routes of a service that was composed and not started."""
     from base import settings as base_settings
     from server import app as root
+    from server import face
     from server.refusals import Refusals
     from server.stream import LiveStream
 
@@ -186,7 +187,7 @@ async def _routes() -> list[Any]:
         async with root.composed(base_settings.load(Path(folder), environ={})) as app:
             floors = app.floors
             stream = LiveStream(floors.journal, floors.database)
-            return list(root._routes(floors, Refusals(floors.journal), stream, str))  # noqa: SLF001 - the composition root lists them nowhere else
+            return list(face.routes(floors, Refusals(floors.journal), stream, str))
 
 
 # -- metrics -------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ commits what still waits, and last the database is closed.
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -30,7 +30,7 @@ from base.clock import ClockWatch
 from base.database import Address, Database
 from base.figures import Figures
 from base.metrics import Metrics
-from base.services import Service, ServiceGroup
+from base.services import ServiceGroup
 from base.settings import Settings
 from engine import retention as run_retention
 from engine.control import Control
@@ -45,39 +45,21 @@ from engine.worker import Worker, WorkerOptions
 from events import retention
 from events.journal import Journal
 from events.retention import Retention, Sweep
-from events.seen import Seen
 from events.seen_loader import SeenLoader
 from events.segmented_seen import SegmentedSeen
 from events.store import open_seen, open_writer
 from events.webhooks.hook import Surroundings
 from events.webhooks.source import SUFFIXES
-from server.api.automations import AutomationsApi
-from server.api.backtest import BacktestApi
-from server.api.dead import DeadApi
-from server.api.events import EventsApi
-from server.api.explain import ExplainApi
-from server.api.fields import FieldsApi
-from server.api.flows import FlowsApi
-from server.api.health import Check, HealthApi
-from server.api.hooks import HooksApi
+from server import face
 from server.api.openapi import OpenApi
-from server.api.plan import PlanApi
-from server.api.runs import RunsApi
-from server.api.stream import StreamApi
-from server.api.webhooks import WebhooksApi
-from server.api.windows import WindowsApi
-from server.api.workers import WorkersApi
 from server.body import Bodies
 from server.counting import count_journal, count_stored, count_turns
-from server.drafts import Laboratory
+from server.floors import Engine, Floors
 from server.gate import Gate
 from server.hooks import Hooks
 from server.http import Http
-from server.lookup import Lookup
 from server.refusals import Refusals
 from server.remembering import limits
-from server.remote import Proxies
-from server.route import Route
 from server.router import Router
 from server.skew import ClockSkew
 from server.storage import Background, Outgoing, Storage
@@ -90,48 +72,6 @@ from triggers.windows import Windows
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 _LONGEST_REPLAY_WINDOW: Final = timedelta(days=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Floors:
-    """What the floors below this one offer, each part once."""
-
-    settings: Settings
-    metrics: Metrics
-    database: Database
-    seen: Seen
-    journal: Journal
-    storage: Storage
-    clock: ClockWatch
-    evaluator: TriggerEvaluator
-    timers: Timers
-    rules: Ruleset
-    rulebook: Rulebook
-    following: RuleFollowing | None
-    skew: ClockSkew | None
-    directory: RuleDirectory
-    occasions: Occasions
-    dispatcher: Outgoing
-    engine: Engine
-    hooks: Hooks
-
-
-@dataclass(frozen=True, slots=True)
-class Engine:
-    """The parts of the engine."""
-
-    control: Control
-    recorder: Recorder
-    launcher: ProcessLauncher
-    registry: Registry
-    watch: FolderWatch
-    worker: Worker
-    rescue: Rescue
-
-    @property
-    def services(self) -> list[Service]:
-        """In the order in which they start; the launcher and the registry do so before them."""
-        return [self.recorder, self.watch, self.worker, self.rescue]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +108,7 @@ async def composed(settings: Settings) -> AsyncIterator[App]:
         refusals = Refusals(floors.journal)
         stream = LiveStream(floors.journal, database)
         openapi = OpenApi(version("ensue-server"))
-        routes = [*openapi.routes(), *_routes(floors, refusals, stream, lambda: http.url)]
+        routes = [*openapi.routes(), *face.routes(floors, refusals, stream, lambda: http.url)]
         openapi.describe(routes)
         http = Http(
             Router(routes),
@@ -183,7 +123,6 @@ async def composed(settings: Settings) -> AsyncIterator[App]:
             floors.storage,
             floors.clock,
             *(one for one in (floors.following, floors.skew) if one),
-            floors.timers,
             _housekeeping(floors),
             refusals,
             stream,
@@ -301,70 +240,6 @@ def _engine(
         worker=worker,
         rescue=Rescue(journal, lease=runs.lease // _MICROSECOND, watch=clock),
     )
-
-
-def _routes(
-    floors: Floors, refusals: Refusals, stream: LiveStream, url: Callable[[], str]
-) -> Iterator[Route]:
-    """The whole API."""
-    database, journal, metrics = floors.database, floors.journal, floors.metrics
-    page = floors.settings.limits.page
-    hooks_api = HooksApi(
-        floors.hooks,
-        journal=journal,
-        database=database,
-        refusals=refusals,
-        proxies=Proxies(floors.settings.trusted_proxies),
-        metrics=metrics,
-    )
-    lookup = Lookup(database, floors.seen)
-    yield from EventsApi(
-        journal, lookup, metrics, page=page, limit=floors.settings.limits.event_size
-    ).routes()
-    yield from AutomationsApi(
-        database, floors.rulebook, floors.occasions, lookup, page=page
-    ).routes()
-    yield from _laboratory(floors, lookup)
-    yield from FlowsApi(database, floors.engine.control, page=page).routes()
-    yield from RunsApi(database, floors.engine.control, page=page).routes()
-    yield from WorkersApi(database).routes()
-    yield from DeadApi(database, floors.dispatcher.replay, page=page).routes()
-    yield from StreamApi(stream, metrics).routes()
-    yield from hooks_api.routes()
-    yield from WebhooksApi(floors.hooks, database, url, page=page).routes()
-    yield from HealthApi(metrics, _checks(floors)).routes()
-
-
-def _laboratory(floors: Floors, lookup: Lookup) -> Iterator[Route]:
-    """What is asked of rules: why they did what they did, and what drafts of them would do."""
-    database, rules, variables = floors.database, floors.rules, floors.settings.vars
-    laboratory = Laboratory(limits(floors.settings))
-    yield from ExplainApi(database, rules, lookup).routes()
-    yield from WindowsApi(database, rules, page=floors.settings.limits.page).routes()
-    yield from BacktestApi(database, rules, laboratory, variables=variables).routes()
-    yield from PlanApi(database, rules, floors.rulebook, laboratory, variables=variables).routes()
-    yield from FieldsApi(database, laboratory).routes()
-
-
-def _checks(floors: Floors) -> dict[str, Check]:
-    """What has to be there for the service to be ready, beside its parts being started."""
-    launcher, registry = floors.engine.launcher, floors.engine.registry
-    flows = floors.settings.directory / "flows"
-
-    def launching() -> str | None:
-        if launcher.up.is_set() or not flows.is_dir():
-            return None
-        return launcher.problem or "its fork server is starting"
-
-    def looked() -> str | None:
-        return registry.problem if registry.looked else "they are being looked for"
-
-    return {
-        "database": lambda: None if floors.journal.available else "out of reach",
-        "launcher": launching,
-        "flows": looked,
-        "clock": lambda: floors.skew.problem if floors.skew else None,
-    }
 
 
 def _housekeeping(floors: Floors) -> Background:

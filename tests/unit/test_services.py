@@ -267,3 +267,9 @@ async def test_starts_and_stops_in_any_interleaving_leave_it_closed_once(seed: i
     assert service.state is State.STOPPED
     assert story in ([], ["open a", "close a"])
     assert not service._tasks
+
+
+def test_a_service_is_in_its_group_once():
+    service = Recorded("a", [])
+    with pytest.raises(ValueError, match="a is in the group already"):
+        ServiceGroup([service, service])

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yarl
 
-from server import app as composition
+from server import face
 from server.api.stream import StreamApi
 
 
@@ -123,7 +123,7 @@ async def test_several_follow_at_their_own_pace(client):
 
 async def test_a_quiet_stream_shows_that_it_lives(served, monkeypatch):
     monkeypatch.setattr(
-        composition, "StreamApi", lambda stream, metrics: StreamApi(stream, metrics, heartbeat=0.1)
+        face, "StreamApi", lambda stream, metrics: StreamApi(stream, metrics, heartbeat=0.1)
     )
     async with served() as client, following(client, "?type=never") as follower:
         assert await follower.message() == {"": ""}
@@ -139,7 +139,7 @@ async def test_a_stop_ends_the_stream_and_says_so(served):
 
 async def test_who_does_not_read_is_let_go(served, monkeypatch):
     monkeypatch.setattr(
-        composition, "StreamApi", lambda stream, metrics: StreamApi(stream, metrics, patience=0.2)
+        face, "StreamApi", lambda stream, metrics: StreamApi(stream, metrics, patience=0.2)
     )
     async with served() as client:
         url = yarl.URL(client.app.url)
