@@ -21,7 +21,7 @@ from events.retention import Sweep
 from events.tx import Tx
 from triggers.key import NO_KEY
 from triggers.listener import Node
-from triggers.rows import DAY, KEY, as_json, given
+from triggers.rows import DAY, KEY, as_json, given, same
 from triggers.windows import NEW, WindowKey, Windows
 
 _IDLE: Final = (
@@ -34,6 +34,7 @@ See `WindowState.content` and `Member`: what a nested trigger marked names its e
 """
 
 _SILENT: Final = f"firing IS NOT NULL AND content LIKE '[%,true,null,[%' AND key <> '{NO_KEY}'"
+_WINDOW: Final = '"window"'
 _PAGES: Final = 5
 """How far a slice looks past silences that are to stay."""
 
@@ -87,11 +88,10 @@ def _is_named(key: WindowKey, node: Node | None) -> bool:
 async def _put_off(tx: Tx, keys: Sequence[WindowKey]) -> None:
     """These stay; they are looked at again when others of their age would be."""
     if keys:
-        names = ", ".join(KEY)
         rows: list[tuple[Any, ...]] = [tuple(key) for key in keys]
         await tx.execute(
             'UPDATE "window" SET updated = CAST($2 AS BIGINT)'
-            f" WHERE ({names}) IN (SELECT {names} FROM {given(tx, KEY)})",
+            f" FROM {given(tx, KEY)} WHERE {same(_WINDOW)}",
             as_json(rows),
             tx.now // DAY * DAY,
         )
