@@ -80,7 +80,7 @@ class Throttle:
 
 
 class Group(NamedTuple):
-    """What is gathered together, by its first: when, on which entry, of which trigger."""
+    """What is gathered together, by its first: of when, on which entry, of which trigger."""
 
     since: Micros
     position: int
@@ -126,7 +126,7 @@ class Gathering:
     ) -> tuple[WindowState, Release | None]:
         """The window with this firing, or what it lets go now."""
         first, firings, events = now, 1, fired.size
-        group = Group(now, fired.completed_by.position, fired.trigger)
+        group = Group(fired.instant, fired.completed_by.position, fired.trigger)
         if state.marks:
             begun, counted = state.marks
             group = Group.of(state)
