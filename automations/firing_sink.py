@@ -178,10 +178,13 @@ class FiringRecorder:
 
     async def _has_acted(self, here: Round, firing: str) -> bool:
         """Whether this firing acted; or, where it waited with others, what they became."""
-        tx = here.turn.tx
-        into = here.gathered.get(firing) or await store.gathered_into(tx, firing)
-        told = into or firing
-        outcome = here.outcomes.get(told) or await store.outcome(tx, told)
+        into = here.gathered.get(firing)
+        outcome = "gathered" if into else here.outcomes.get(firing)
+        if outcome is None:
+            found = await store.outcome(here.turn.tx, firing)
+            outcome, into = found or (None, None)
+        if outcome == "gathered" and into is not None:
+            return await self._has_acted(here, into)
         return outcome == "acted"
 
     async def _clear(self, here: Round, one: Fired, live: Live) -> None:

@@ -127,17 +127,10 @@ async def known(tx: Tx, ids: Sequence[str]) -> set[str]:
     return {row[0] for row in rows}
 
 
-async def outcome(tx: Tx, firing: str) -> str | None:
-    """What became of a firing; None where it is not recorded, or no more."""
-    rows = await tx.fetch("SELECT outcome FROM firing WHERE id = $1", firing)
-    return rows[0][0] if rows else None
-
-
-async def gathered_into(tx: Tx, firing: str) -> str | None:
-    """The id of the firing that this one is a part of; None where it is on its own."""
-    sql = "SELECT reason FROM firing WHERE id = $1 AND outcome = 'gathered'"
-    rows = await tx.fetch(sql, firing)
-    return rows[0][0] if rows else None
+async def outcome(tx: Tx, firing: str) -> tuple[str, str | None] | None:
+    """What became of a firing, and its reason; None where it is not recorded, or no more."""
+    rows = await tx.fetch("SELECT outcome, reason FROM firing WHERE id = $1", firing)
+    return rows[0] if rows else None
 
 
 async def cleared_early(tx: Tx, automation: str, firing: str, since: Micros) -> list[Cleared]:
