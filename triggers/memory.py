@@ -31,7 +31,7 @@ class MemoryWindows:
         self._variables = variables or {}
         self._windows: dict[WindowKey, Window] = {}
         self._log: dict[int, Stored] = {}
-        self._timers: list[tuple[Micros, WindowKey, Micros]] = []
+        self._timers: list[tuple[Micros, Micros, WindowKey]] = []
         """When they ring, and what for: not before the instant at which they were set."""
         self._now: Micros = 0
         self._most = _MANY
@@ -65,11 +65,11 @@ class MemoryWindows:
     def due(self, until: Micros) -> Event | None:
         """The timer that rings next, if it does before or at this instant, as its event.
 
-        At one instant they ring in the order of their keys. Which instant that is says `received`:
-        an event that came in late may set one for a time that has passed.
+        At one instant the earliest due is first, then they go by their keys. `received` says which
+        instant that is: an event that came in late may set one for a time that has passed.
         """
         while self._timers and self._timers[0][0] <= until:
-            at, key, due = heappop(self._timers)
+            at, due, key = heappop(self._timers)
             window = self._windows.get(key)
             if window is not None and window.state.due == due:
                 return timer_event(key, due, at)
@@ -110,4 +110,4 @@ class MemoryWindows:
             self._windows[key] = window
         if window.state.due is not None and window.state.due != before.state.due:
             due = window.state.due
-            heappush(self._timers, (max(due, self._now), key, due))
+            heappush(self._timers, (max(due, self._now), due, key))

@@ -179,8 +179,8 @@ def batch(kind: str, seed: int, size: int) -> dict[str, Schedule]:
 def schedule(kind: str, random: Random, around: Shared, unit: int = 1) -> Schedule:
     """One of this kind; its restarts and stalls are those of all that run beside it."""
     trigger: Any = KINDS[kind](random)
-    if kind not in {"nested", "clock"} and random.random() < 0.1:
-        trigger = [trigger, {"event": "b"}]
+    if kind not in {"nested", "clock"} and random.random() < 0.15:
+        trigger = [trigger, random.choice((plain, count, absent, aggregate))(random)]
     rule = {"trigger": trigger, **_flow(kind, random)}
     if random.random() < 0.05:
         rule["shadow"] = True

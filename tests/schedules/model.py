@@ -52,6 +52,8 @@ class Rule:
     """Call these with what happens, in order; `rows` is what has to be found."""
 
     start: Micros = 0
+    punctual: bool = False
+    """Timers ring at their very instant, and not just after it."""
     definition: Mapping[str, Any] = field(default_factory=dict)
     paused: bool = False
     rows: list[Row] = field(default_factory=list)
@@ -151,6 +153,7 @@ class Rule:
         for at, key in self.flow.timers():
             if self._rings(at, 0, now):
                 due.append((at, 0, "#gather", _text(key), key))
+        now -= self.punctual
         for at, number, path, _, key in sorted(due, key=lambda one: one[:4]):
             self.log += 1
             if path == "#gather":

@@ -39,7 +39,7 @@ class Move:
     what: Mapping[str, Any] = field(default_factory=dict)
 
 
-def moves(schedules: Mapping[str, Schedule]) -> list[Move]:
+def moves(schedules: Mapping[str, Schedule], *, then: Sequence[int] = LAST) -> list[Move]:
     """All of it, in order. The schedules have one unit, and the same restarts and stalls."""
     one = next(iter(schedules.values()))
     start = one.clock(0)
@@ -49,7 +49,7 @@ def moves(schedules: Mapping[str, Schedule]) -> list[Move]:
     ]
     held = 0
     last = max((_back(step) for s in schedules.values() for step in s.steps), default=0)
-    for at in [*range(max(last, one.end) + 1), *(max(last, one.end) + more for more in LAST)]:
+    for at in [*range(max(last, one.end) + 1), *(max(last, one.end) + more for more in then)]:
         own = [[(name, step) for step in _own(s, at)] for name, s in schedules.items()]
         for together in zip_longest(*own):
             made += _told([both for both in together if both], one.clock(at))

@@ -43,9 +43,11 @@ def _at(at: Micros, schedule: Schedule) -> str:
     return f"at {number:g} ({to_rfc3339(at)[11:19]})"
 
 
-def wanted(done: Sequence[Move], schedules: Mapping[str, Schedule]) -> dict[str, Rule]:
+def wanted(
+    done: Sequence[Move], schedules: Mapping[str, Schedule], *, punctual: bool = False
+) -> dict[str, Rule]:
     """What each rule should have come to after these moves."""
-    rules = {name: Rule() for name in schedules}
+    rules = {name: Rule(punctual=punctual) for name in schedules}
     for move in done:
         if move.kind == "start":
             for rule in rules.values():

@@ -9,10 +9,11 @@ from tests.schedules.generate import batch
 from tests.schedules.schedule import Schedule, Send, Sent
 from tests.schedules.shrink import printed
 
-KINDS = ("count", "sequence", "all", "any", "absent", "aggregate", "nested", "debounce", "batch")
+KINDS = ("count", "sequence", "all", "any", "absent", "aggregate", "nested")
+GATHERED = ("throttle", "debounce", "batch")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, *GATHERED])
 def test_a_backtest_does_what_the_model_says(kind):
     told = [
         "\n".join([printed(schedule), *found.lines(schedule)])
