@@ -10,15 +10,8 @@ import orjson
 
 from base.time import SECOND, Micros
 from tests.schedules.model_clock import Clock, Firing, Flow, Gathered
-from tests.schedules.model_windows import (
-    Heard,
-    Node,
-    Notes,
-    Said,
-    is_enough_alone,
-    key_of,
-    node,
-)
+from tests.schedules.model_node import Heard, Node, Notes, Said, key_of
+from tests.schedules.model_windows import is_enough_alone, node
 
 MINUTE = 60 * SECOND
 CLOCKS = ("every", "cron")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from base.database import Address
 from base.time import Micros, to_rfc3339
 from tests.schedules.model import Row, Rule
-from tests.schedules.model_windows import Heard
+from tests.schedules.model_node import Heard
 from tests.schedules.moves import Move, moves
 from tests.schedules.schedule import Schedule
 from tests.schedules.service import Service
