@@ -191,7 +191,8 @@ class Aggregate(Node):
 
     def elapsed(self, due: Micros, now: Micros) -> list[Said]:
         self.end = max(self.end, due + 1)
-        said = self.turned(self.at(due + 1), due)
+        # It is so from this moment on, whenever its values were.
+        said = [one._replace(time=due) for one in self.turned(self.at(due + 1), due)]
         self.due = self.next_turn()
         return said
 
