@@ -15,7 +15,8 @@ from tests.schedules.schedule import Pause, Schedule, Send, Sent
 from tests.schedules.shrink import printed
 from tests.schedules.trial import differences
 
-MANY = 40
+MANY = 25
+ENOUGH_TO_TELL = 40
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -33,7 +34,7 @@ async def test_rules_do_what_the_model_says(address, kind):
 async def test_the_model_tells_of(tmp_path, monkeypatch, fault):
     fault(monkeypatch.setattr)
     address = Address("sqlite", path=tmp_path / "ensue.db")
-    assert await differences(address, batch(BREAKS[fault], 0, MANY))
+    assert await differences(address, batch(BREAKS[fault], 0, ENOUGH_TO_TELL))
 
 
 FOUND = {

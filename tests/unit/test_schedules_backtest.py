@@ -17,7 +17,7 @@ GATHERED = ("throttle", "debounce", "batch")
 def test_a_backtest_does_what_the_model_says(kind):
     told = [
         "\n".join([printed(schedule), *found.lines(schedule)])
-        for schedule in map(plain, batch(kind, 1, 40).values())
+        for schedule in map(plain, batch(kind, 1, 25).values())
         if (found := difference(schedule))
     ]
     assert not told, "\n\n".join(told)
