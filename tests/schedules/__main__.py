@@ -28,7 +28,7 @@ from tests.schedules.trial import Difference, trial
 
 TOGETHER = 50
 """Schedules that share a database."""
-KILLED_TOGETHER = 10
+KILLED_TOGETHER = 9
 KILLS = 3
 """Of the process, for each such lot."""
 
