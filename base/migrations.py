@@ -1,6 +1,7 @@
 """The steps from each version of the tables to the next, oldest first.
 
-A step that was released is never changed. Its statements mean the same on both databases.
+A step that was released is never changed. Its statements mean the same on both databases; BLOB
+is read as BYTEA on PostgreSQL.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ MIGRATIONS: tuple[Migration, ...] = (
         (
             "ALTER TABLE automation ADD COLUMN in_a_row BIGINT NOT NULL DEFAULT 0",
             "CREATE TABLE epoch (id INTEGER NOT NULL PRIMARY KEY, number BIGINT NOT NULL)",
+            "CREATE TABLE seen_filter (id BIGINT NOT NULL PRIMARY KEY, bits BLOB NOT NULL)",
             "DROP INDEX run_active",
             "DROP INDEX run_due",
             "DROP INDEX run_lease",

@@ -61,7 +61,7 @@ def upgrade(connection: Connection) -> tuple[int, int]:
     for migration in MIGRATIONS:
         if migration.version > before:
             for statement in migration.statements:
-                connection.execute(text(statement))
+                connection.execute(text(_spelled(statement, connection.dialect.name)))
                 failpoint("mid_migration")
             _record(connection, migration.version)
     return before, VERSION
@@ -81,6 +81,10 @@ def _set_options(dialect: str) -> None:
             for name, value in one.info.items():
                 if name.startswith(dialect):
                     one.dialect_kwargs[name] = text(value) if name.endswith("where") else value
+
+
+def _spelled(statement: str, dialect: str) -> str:
+    return statement.replace(" BLOB ", " BYTEA ") if dialect == "postgresql" else statement
 
 
 def _record(connection: Connection, version: int) -> None:

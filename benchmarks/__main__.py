@@ -21,7 +21,7 @@ def main() -> None:
     parts: dict[str, Callable[[], Iterator[Figure]]] = {
         "rest": lambda: rest.run(starts=2 if options.quick else 5),
         "index": lambda: index.run(seconds=min(2.0, options.seconds)),
-        "laboratory": lambda: laboratory.run(events=20_000 if options.quick else 200_000),
+        "laboratory": lambda: laboratory.run(events=20_000 if options.quick else 1_000_000),
         "windows": lambda: windows.run(
             seconds=options.seconds, opened=50_000 if options.quick else 1_000_000
         ),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import sys
 from pathlib import Path
 from uuid import uuid4
 
@@ -21,6 +23,9 @@ def fill(path: Path, count: int) -> None:
     """Bring the log to at least `count` events with random ids."""
     import uvloop
 
+    gc.freeze()  # as the server does once it is ready
+    gc.set_threshold(20_000, 20, 50)
+    sys.setswitchinterval(0.0005)
     uvloop.run(_fill(path, count))
 
 

@@ -3,16 +3,24 @@
 For each of 2^19 slots a 64-bit mask says which of 64 segments have a key there. A key has four
 slots, and the AND of their masks names the segments worth a look: nearly always none. It is a
 Bloom filter for 64 segments at once, four bytes for each key of segments of 16,384.
+
+A group can be written down in parts and read back. Bits are only ever added to a group, so parts
+from different moments fit together: a segment is known where every part says that it was.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from mmap import mmap
 
 GROUP = 64
+PARTS = 16
+"""Of a group, as it is written down: a quarter of a megabyte each."""
 _SLOTS = 1 << 19
+_PART = 8 * _SLOTS // PARTS
+_READY = 8
+"""Bytes at the head of a part: which segments are known in it."""
 _MASK = _SLOTS - 1
 
 
@@ -75,6 +83,7 @@ class IdFilter:
         number = segment // GROUP
         group = self._groups[number]
         group.live &= ~_bit(segment)
+        group.ready &= ~_bit(segment)
         if not group.live and number != max(self._groups):
             del self._groups[number]
 
@@ -88,6 +97,35 @@ class IdFilter:
                 found.append(number * GROUP + low.bit_length() - 1)
                 candidates ^= low
         return sorted(found, reverse=True) if found else found
+
+    def part(self, number: int, part: int) -> bytes | None:
+        """One part of a group as it is now; None where there is no such group."""
+        group = self._groups.get(number)
+        if group is None:
+            return None
+        start = part * _PART
+        return group.ready.to_bytes(_READY, "little") + group.slots.cast("B")[start : start + _PART]
+
+    def restore(self, number: int, parts: Mapping[int, bytes]) -> None:
+        """Add what was written down of a group, and know the segments that all its parts know."""
+        group = self._groups.get(number)
+        if (
+            group is None
+            or len(parts) != PARTS
+            or any(len(p) != _READY + _PART for p in parts.values())
+        ):
+            return
+        ready = ~0
+        slots = group.slots.cast("B")
+        for part, written in parts.items():
+            ready &= int.from_bytes(written[:_READY], "little")
+            slots[part * _PART : (part + 1) * _PART] = written[_READY:]
+        group.ready = ready & group.live
+
+    def whole(self, number: int) -> bool:
+        """Whether all keys of all segments of a group were added."""
+        group = self._groups.get(number)
+        return group is not None and not group.live & ~group.ready
 
     def incomplete(self) -> list[int]:
         """Segments whose keys were not all added yet, newest first."""

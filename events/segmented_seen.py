@@ -17,11 +17,15 @@ hashes, so blocks are alike in size. A record is 36 bytes: the key, its position
 big-endian, and eight bytes that tell one body from another. Nothing is ever inserted in the
 middle of a table. After a start the tail is read back; a segment that was half written is
 written again under another number, and its keys are remembered twice, which does no harm.
+
+A segment that the filter does not know has to be asked for every key. So with every 16 segments
+the filter over them is written down, a part with each transaction, and read back at a start;
+the few segments since are read by `SeenLoader`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlmodel import col, select
@@ -30,9 +34,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from base.time import Micros
 from events import log
 from events.event import Event
-from events.id_filter import IdFilter
+from events.id_filter import GROUP, PARTS, IdFilter
 from events.seen import KEY_BYTES, Earlier, Entry, id_hash
-from events.tables import SeenBlockRow, SeenTailRow
+from events.tables import SeenBlockRow, SeenFilterRow, SeenTailRow
 from events.tx import InsertSpec, Tx
 
 SEGMENT_KEYS = 16_384
@@ -41,6 +45,9 @@ BLOCKS = 64
 RECORD = KEY_BYTES + 16
 _TAIL = InsertSpec(SeenTailRow, columns=("position", "at", "records"))
 _BLOCK = InsertSpec(SeenBlockRow, columns=("id", "newest", "records"), conflict="nothing")
+_FILTER = InsertSpec(SeenFilterRow, columns=("id", "bits"), conflict="update")
+_SAVED_EVERY = 16
+_NOTHING: Mapping[int, bytes] = {}
 
 
 @dataclass(slots=True)
@@ -63,10 +70,20 @@ class SegmentedSeen:
     """Meets `Seen`. One writer, which tells it what became of each transaction."""
 
     def __init__(
-        self, segments: Sequence[int] = (), tail: Iterable[tuple[int, Micros, bytes]] = ()
+        self,
+        segments: Sequence[int] = (),
+        tail: Iterable[tuple[int, Micros, bytes]] = (),
+        parts: Mapping[int, bytes] = _NOTHING,
     ) -> None:
-        """`segments` are those in the database, `tail` the rows of `seen_tail`."""
+        """`segments` are those in the database, `tail` and `parts` what is in the other tables."""
         self._filter = IdFilter(segments)
+        for group in {part // PARTS for part in parts}:
+            first = group * PARTS
+            known = {n: parts[first + n] for n in range(PARTS) if first + n in parts}
+            self._filter.restore(group, known)
+        self._unsaved: dict[int, None] = {}
+        """Parts of the filter to be written down, in their order."""
+        self._saving: int | None = None
         self._next = max(segments, default=-1) + 1
         self._tail: dict[bytes, bytes] = {}
         self._newest: Micros = 0
@@ -111,12 +128,17 @@ class SegmentedSeen:
             await tx.insert(_TAIL, [(last.position, last.at, b"".join(rows))])
         if self._closing is not None or len(tail) >= SEGMENT_KEYS:
             await self._seal(tx, 1 + len(rows) * 2 * BLOCKS // SEGMENT_KEYS)
+        elif self._unsaved:
+            await self._save(tx)
         self._newest = max(self._newest, entries[-1].at)
         return duplicates
 
     def settle(self, committed: bool | None) -> None:
         self._doubtful = self._doubtful or committed is None
         closing = self._closing
+        if committed and self._saving is not None:
+            self._unsaved.pop(self._saving, None)
+        self._saving = None
         if committed:
             self._tail |= self._fresh
             if closing is not None:
@@ -148,6 +170,8 @@ class SegmentedSeen:
     def loaded(self, segment: int) -> None:
         """All blocks of this segment were given."""
         self._filter.complete(segment)
+        if self._filter.whole(segment // GROUP):
+            self._to_save(segment // GROUP)
 
     async def expire(self, tx: Tx, cutoff: Micros, limit: int) -> int:  # noqa: ARG002 - a segment is few rows
         """Remove the oldest segment if all of it is from before; how many rows that were."""
@@ -159,6 +183,10 @@ class SegmentedSeen:
             return 0
         removed = await tx.execute("DELETE FROM seen_block WHERE id < $1", (segment + 1) * BLOCKS)
         self._filter.drop(segment)
+        # Numbers begin anew where nothing is left: what was known of the old ones must go first.
+        left = await tx.fetch("SELECT min(id) FROM seen_block")
+        kept = left[0][0] // BLOCKS // GROUP if left[0][0] is not None else segment // GROUP + 1
+        await tx.execute("DELETE FROM seen_filter WHERE id < $1", kept * PARTS)
         return removed
 
     async def _seal(self, tx: Tx, count: int) -> None:
@@ -194,6 +222,21 @@ class SegmentedSeen:
         self._filter.open(closing.segment)
         self._filter.complete(closing.segment)
         self._closing = None
+        if closing.segment % _SAVED_EVERY == _SAVED_EVERY - 1:
+            self._to_save(closing.segment // GROUP)
+
+    def _to_save(self, group: int) -> None:
+        self._unsaved |= dict.fromkeys(range(group * PARTS, (group + 1) * PARTS))
+
+    async def _save(self, tx: Tx) -> None:
+        """Write down the next part of the filter."""
+        row = next(iter(self._unsaved))
+        bits = self._filter.part(*divmod(row, PARTS))
+        if bits is None:
+            del self._unsaved[row]
+            return
+        await tx.insert(_FILTER, [(row, bits)])
+        self._saving = row
 
     async def _read_again(self, tx: Tx) -> None:
         rows = await tx.fetch("SELECT position, at, records FROM seen_tail")

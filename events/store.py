@@ -14,6 +14,7 @@ from events.writer import Writer
 
 _BLOCKS = text("SELECT id FROM seen_block ORDER BY id")
 _TAIL = text("SELECT position, at, records FROM seen_tail")
+_FILTER = text("SELECT id, bits FROM seen_filter")
 
 
 def open_writer(database: Database) -> Writer:
@@ -34,4 +35,5 @@ async def open_seen(database: Database) -> PlainSeen | SegmentedSeen:
         connection: Any = await session.connection()
         blocks = [row[0] for row in await connection.execute(_BLOCKS)]
         tail = [tuple(row) for row in await connection.execute(_TAIL)]
-    return SegmentedSeen(sorted({block // BLOCKS for block in blocks}), tail)
+        parts = {row[0]: row[1] for row in await connection.execute(_FILTER)}
+    return SegmentedSeen(sorted({block // BLOCKS for block in blocks}), tail, parts)

@@ -77,6 +77,16 @@ class SeenBlockRow(SQLModel, table=True):
     records: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
+class SeenFilterRow(SQLModel, table=True):
+    """The filter over them, written down now and then, in parts (see `id_filter.py`)."""
+
+    __tablename__ = "seen_filter"
+
+    id: int = Field(sa_column=big(primary_key=True))
+    """Of part `p` of group `g`: `16 g + p`."""
+    bits: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
 class PendingRow(SQLModel, table=True):
     """Events stored but not yet evaluated, because a change derived more than its bound."""
 

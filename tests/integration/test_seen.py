@@ -95,6 +95,64 @@ async def test_the_filter_is_loaded_after_a_start_and_then_spares_the_index(
         assert await loaded.positions(session, "new") == []
 
 
+@pytest.mark.usefixtures("small_segments")
+async def test_what_the_filter_knew_is_read_back_at_a_start(
+    database: Database, running: Any
+) -> None:
+    if database.address.dialect == "postgresql":
+        return  # it has no segments
+    async with running(database) as journal:
+        for n in range(17):
+            await submit(journal, [f"{n}-{k}" for k in range(20)])
+        for n in range(12):
+            await submit(journal, [f"one-{n}"])
+        for _ in range(20):  # a part of the filter goes with each
+            await submit(journal, ["one-0"])
+        for n in range(3):
+            await submit(journal, [f"late{n}-{k}" for k in range(20)])
+    loaded = await open_seen(database)
+    assert isinstance(loaded, SegmentedSeen)
+    assert loaded.to_load() == [18, 17]
+    assert [loaded._filter.candidates(id_hash(f"{n}-3"))[2:] for n in range(17)] == [
+        [n] for n in range(17)
+    ]
+    async with running(database) as journal:
+        ids = [f"{n}-{k}" for n in range(17) for k in range(20)]
+        assert await submit(journal, [*ids, "one-7", "late2-19", "new"]) == [False] * 342 + [True]
+
+
+@pytest.mark.usefixtures("small_segments")
+async def test_numbers_of_segments_that_begin_anew_are_not_taken_for_the_old_ones(
+    database: Database, running: Any
+) -> None:
+    if database.address.dialect == "postgresql":
+        return  # it has no segments
+    for round_ in range(3):
+        async with running(database) as journal:
+            for n in range(17):
+                await submit(journal, [f"{round_}-{n}-{k}" for k in range(20)])
+            for n in range(12):
+                await submit(journal, [f"{round_}-one-{n}"])
+            for _ in range(20):
+                await submit(journal, [f"{round_}-one-0"])
+            seen = journal._seen
+
+            async def forget(tx: Any, seen: Any = seen) -> list[Event]:
+                while await seen.expire(tx, now() + SECOND, 1):
+                    pass
+                return []
+
+            await journal.submit(Change(operation=forget))
+        async with running(database) as journal:
+            again = [f"{round_}-one-{n}" for n in range(12)]
+            assert await submit(journal, again) == [False] * 12
+            for n in range(5):
+                await submit(journal, [f"{round_}-second-{n}-{k}" for k in range(20)])
+        async with running(database) as journal:
+            ids = [f"{round_}-second-{n}-{k}" for n in range(5) for k in range(20)]
+            assert await submit(journal, ids) == [False] * 100
+
+
 async def test_after_an_unknown_outcome_the_tail_is_read_again(
     database: Database, running: Any
 ) -> None:
