@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from automations.reader import Problem, RuleFile
 
@@ -26,6 +26,19 @@ class Finding:
     @property
     def order(self) -> tuple[str, int, int]:
         return self.problem.file, self.problem.line, self.problem.column
+
+    def to_json(self) -> dict[str, Any]:
+        problem = self.problem
+        return {
+            "severity": self.severity,
+            "file": problem.file,
+            "line": problem.line,
+            "column": problem.column,
+            "code": problem.code,
+            "message": problem.message,
+            "hint": problem.hint,
+            "automation": problem.automation,
+        }
 
 
 def finding(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from server.api.automations import AutomationsApi
 from server.api.backtest import BacktestApi
+from server.api.checks import ChecksApi
 from server.api.dead import DeadApi
 from server.api.events import EventsApi
 from server.api.explain import ExplainApi
@@ -21,6 +22,7 @@ from server.api.windows import WindowsApi
 from server.api.workers import WorkersApi
 from server.drafts import Laboratory
 from server.floors import Floors
+from server.flow_shape import shape
 from server.lookup import Lookup
 from server.refusals import Refusals
 from server.remembering import limits
@@ -70,6 +72,14 @@ def _laboratory(floors: Floors, lookup: Lookup) -> Iterator[Route]:
     yield from BacktestApi(database, rules, laboratory, variables=variables).routes()
     yield from PlanApi(database, rules, floors.rulebook, laboratory, variables=variables).routes()
     yield from FieldsApi(database, laboratory).routes()
+    registry = floors.engine.registry
+    yield from ChecksApi(
+        database,
+        laboratory,
+        flows=lambda: {n: shape(flow.signature.schema) for n, flow in registry.flows.items()},
+        channels=floors.settings.channels,
+        variables=variables,
+    ).routes()
 
 
 def _checks(floors: Floors) -> dict[str, Check]:

@@ -71,7 +71,7 @@ def command(path: Path, strict: bool, events: int, api_url: str | None, as_json:
     errors = sum(one.severity == "error" for one in findings)
     warnings = sum(one.severity == "warning" for one in findings)
     if output.json_wanted(as_json):
-        told = {"findings": [_told(one) for one in findings], "rules": len(loaded.rules)}
+        told = {"findings": [one.to_json() for one in findings], "rules": len(loaded.rules)}
         output.as_json(told | {"observed": _told_observed(observed)})
     else:
         _print(findings)
@@ -135,18 +135,4 @@ def _told_observed(observed: Observed | None) -> dict[str, object] | None:
         "events": observed.events,
         "types": len(observed.types),
         "left_out": len(observed.left_out),
-    }
-
-
-def _told(one: Finding) -> dict[str, object]:
-    problem = one.problem
-    return {
-        "severity": one.severity,
-        "file": problem.file,
-        "line": problem.line,
-        "column": problem.column,
-        "code": problem.code,
-        "message": problem.message,
-        "hint": problem.hint,
-        "automation": problem.automation,
     }

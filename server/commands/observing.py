@@ -16,7 +16,7 @@ from base.schema import VERSION
 from base.settings import load
 from server.commands.asking import Server
 from server.commands.probe import stored_version
-from server.commands.project import shape
+from server.flow_shape import shape
 
 if TYPE_CHECKING:
     from triggers.glob import Glob

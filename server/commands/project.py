@@ -16,6 +16,7 @@ from base.settings import FILE, load
 from engine.discovery import DiscoveryError, discover
 from engine.launcher import ProcessLauncher
 from events.webhooks.source import load_sources
+from server.flow_shape import shape
 from server.remembering import limits
 from triggers.trigger_form import LIMITS
 
@@ -82,11 +83,3 @@ class Project:
         ]
         shapes = {name: shape(flow.signature.schema) for name, flow in found.flows.items()}
         return shapes, problems
-
-
-def shape(schema: Mapping[str, Any]) -> FlowShape:
-    """What the JSON Schema of a flow's parameters says."""
-    required = frozenset(schema.get("required", ()))
-    named = frozenset(schema.get("properties", ()))
-    closed = schema.get("additionalProperties", True) is False
-    return FlowShape(required, named - required, open_ended=not closed)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from automations.comparison import Deed, Row
     from automations.rehearsal import Moment, Result
-    from automations.rehearsal_case import Expected
 
 
 @click.command("test")
@@ -26,6 +24,7 @@ def command(path: Path, verbose: bool, as_json: bool) -> int:
     """
     from automations.rehearsal import rehearse
     from base.fields import FormError
+    from server import rehearsed
     from server.commands import output
     from server.commands.project import Project
 
@@ -47,7 +46,7 @@ def command(path: Path, verbose: bool, as_json: bool) -> int:
             untested.append(file.rule.name)
     failed = sum(not result.passed for _, result in results)
     if output.json_wanted(as_json):
-        told = [_told(file, result) for file, result in results]
+        told = [rehearsed.told(file, result) for file, result in results]
         output.as_json({"tests": told, "failed": failed, "problems": problems})
     else:
         _print(results, problems, untested, verbose=verbose)
@@ -85,6 +84,8 @@ def _print_details(console: Console, result: Result) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from server import rehearsed
+
     for moment in result.timeline:
         console.print(Text(f"      {_line(moment)}", style="dim"))
     table = Table(box=None, padding=(0, 2, 0, 6), header_style="dim")
@@ -93,34 +94,20 @@ def _print_details(console: Console, result: Result) -> None:
     for row in result.rows:
         style = "" if row.agrees else "red"
         table.add_row(
-            Text(_expected(row.expected) if row.expected else "-", style=style),
-            Text(_deed(row.actual) if row.actual else "-", style=style),
+            Text(rehearsed.expected(row.expected) if row.expected else "-", style=style),
+            Text(rehearsed.deed(row.actual) if row.actual else "-", style=style),
         )
     if not result.rows:
         table.add_row("nothing", "nothing")
     console.print(table)
     for row in result.rows:
-        for text in _differences(row):
+        for text in rehearsed.differences(row):
             console.print(Text(f"        {text}", style="red"))
-
-
-def _differences(row: Row) -> list[str]:
-    if row.actual is None and row.expected is not None:
-        return [f"{row.expected.kind} {row.expected.target}: did not happen"]
-    if row.expected is None and row.actual is not None:
-        why = f" ({row.actual.message})" if row.actual.message else ""
-        return [f"{row.actual.kind} {row.actual.target}: was not expected{why}"]
-    told = []
-    for one in row.differences:
-        actual = "nothing was there" if one.missing else f"was {_brief(one.actual)}"
-        told.append(f"{one.place or 'action'}: wanted {_brief(one.wanted)}, {actual}")
-    if row.actual and row.actual.message and not row.agrees:
-        told.append(row.actual.message)
-    return told
 
 
 def _line(moment: Moment) -> str:
     from base.time import format_duration
+    from server import rehearsed
 
     at = format_duration(moment.at).rjust(8)
     event = moment.event
@@ -142,50 +129,6 @@ def _line(moment: Moment) -> str:
     if event is None or moment.kind in ("rang", "gathered", "fired", "resolved"):
         return f"{at}  {words}"
     subject = f" {event.subject}" if event.subject else ""
-    data = f" {_brief(event.data)}" if event.has_data and moment.kind == "given" else ""
+    data = f" {rehearsed.brief(event.data)}" if event.has_data and moment.kind == "given" else ""
     note = f": {moment.note}" if moment.note else ""
     return f"{at}  {words} {event.type}{subject}{data}{note}"
-
-
-def _expected(one: Expected) -> str:
-    from base.time import format_duration
-
-    at = f"{format_duration(one.at)} " if one.at is not None else ""
-    fields = f" {_brief(dict(one.fields))}" if one.fields else ""
-    return f"{at}{one.kind} {one.target}{fields}{f' error {one.error}' if one.error else ''}"
-
-
-def _deed(one: Deed) -> str:
-    from base.time import format_duration
-
-    at = format_duration(one.at)
-    if one.error:
-        return f"{at} {one.kind} {one.target} error {one.error}"
-    shown = {name: value for name, value in one.fields.items() if value not in (None, [], {}, 0)}
-    return f"{at} {one.kind} {one.target} {_brief(shown) if shown else ''}".rstrip()
-
-
-def _brief(value: Any) -> str:
-    import orjson
-
-    text = orjson.dumps(value, default=str).decode()
-    return text if len(text) <= 300 else text[:299] + "…"
-
-
-def _told(file: str, result: Result) -> dict[str, object]:
-    return {
-        "file": file,
-        "automation": result.automation,
-        "test": result.name,
-        "passed": result.passed,
-        "place": result.place,
-        "rows": [
-            {
-                "agrees": row.agrees,
-                "expected": _expected(row.expected) if row.expected else None,
-                "actual": _deed(row.actual) if row.actual else None,
-                "differences": _differences(row) if not row.agrees else [],
-            }
-            for row in result.rows
-        ],
-    }

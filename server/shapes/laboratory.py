@@ -140,6 +140,50 @@ SHAPES: Final[Mapping[str, Schema]] = {
         changes={"type": "array", "items": _CHANGE},
         problems={"type": "array", "items": MAP},
     ),
+    "Findings": object_of(
+        "findings rules",
+        findings={
+            "type": "array",
+            "items": object_of(
+                "severity file line column code message",
+                severity=one_of("error", "warning", "note"),
+                file=TEXT,
+                line=COUNT,
+                column=COUNT,
+                code=TEXT,
+                message=TEXT,
+                hint=NAME,
+                automation=NAME,
+            ),
+        },
+        rules={**COUNT, "description": "how many are in order"},
+    ),
+    "Tests": object_of(
+        "tests failed problems",
+        tests={
+            "type": "array",
+            "items": object_of(
+                "file automation test passed rows",
+                file=TEXT,
+                automation=TEXT,
+                test=TEXT,
+                passed=FLAG,
+                place=ANY,
+                rows={
+                    "type": "array",
+                    "items": object_of(
+                        "agrees expected actual differences",
+                        agrees=FLAG,
+                        expected=NAME,
+                        actual=NAME,
+                        differences=TEXTS,
+                    ),
+                },
+            ),
+        },
+        failed=COUNT,
+        problems={**TEXTS, "description": "rules that cannot be read, with their place"},
+    ),
     "Fields": object_of(
         "types left_out whole",
         types={
