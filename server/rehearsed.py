@@ -1,15 +1,56 @@
-"""The result of a rule's test in words, and as JSON."""
+"""The tests of rules, run; and what came of them in words, and as JSON."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
 from automations.comparison import Deed, Row
-from automations.rehearsal import Result
+from automations.reader import Loaded
+from automations.rehearsal import Result, rehearse
 from automations.rehearsal_case import Expected
+from base.fields import FormError
 from base.time import format_duration
+
+
+@dataclass(slots=True)
+class Rehearsed:
+    """What came of the tests of many rules."""
+
+    results: list[tuple[str, Result]] = field(default_factory=list)
+    """Each with the file that it stands in."""
+    problems: list[str] = field(default_factory=list)
+    """Rules and tests that cannot be read, with their place."""
+    untested: list[str] = field(default_factory=list)
+    """Names of rules without tests."""
+
+    @property
+    def failed(self) -> int:
+        return sum(not result.passed for _, result in self.results)
+
+    def to_json(self) -> dict[str, Any]:
+        tests = [told(file, result) for file, result in self.results]
+        return {"tests": tests, "failed": self.failed, "problems": self.problems}
+
+
+def rehearse_all(loaded: Loaded, variables: Mapping[str, Any]) -> Rehearsed:
+    """Run the tests of all rules. Pure, and safe in any thread."""
+    all_ = Rehearsed(problems=[str(problem) for problem in loaded.problems])
+    for file in loaded.rules:
+        try:
+            found = rehearse(file.rule, variables)
+        except FormError as error:
+            for one in error.complaints:
+                line = file.document.position(file.document.path(one.place)).line
+                all_.problems.append(f"{file.file}:{line}: {one}")
+            continue
+        all_.results += [(file.file, result) for result in found]
+        if not found:
+            all_.untested.append(file.rule.name)
+    return all_
 
 
 def differences(row: Row) -> list[str]:

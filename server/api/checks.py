@@ -13,14 +13,11 @@ from automations.channel_lint import channel_findings
 from automations.finding import Finding
 from automations.lint import FlowShape, lint
 from automations.observed import MOST_EACH, SAMPLE, observe, wanted
-from automations.reader import Loaded
-from automations.rehearsal import rehearse
 from base.channel import Channel
 from base.database import Database
-from base.fields import FormError
 from base.time import now
-from server import rehearsed
 from server.drafts import MAX_BYTES, Laboratory
+from server.rehearsed import rehearse_all
 from server.route import Call, Form, Route, reply
 
 
@@ -100,18 +97,5 @@ class ChecksApi:
         form = await call.form(TestForm, limit=MAX_BYTES)
         async with self._laboratory.place():
             loaded = await self._laboratory.read(form.files)
-            return reply(await asyncio.to_thread(_tested, loaded, self._variables))
-
-
-def _tested(loaded: Loaded, variables: Mapping[str, Any]) -> dict[str, Any]:
-    tests: list[dict[str, object]] = []
-    problems = [str(problem) for problem in loaded.problems]
-    for file in loaded.rules:
-        try:
-            tests += [rehearsed.told(file.file, one) for one in rehearse(file.rule, variables)]
-        except FormError as error:
-            for one in error.complaints:
-                line = file.document.position(file.document.path(one.place)).line
-                problems.append(f"{file.file}:{line}: {one.place}: {one.message}")
-    failed = sum(not one["passed"] for one in tests)
-    return {"tests": tests, "failed": failed, "problems": problems}
+            found = await asyncio.to_thread(rehearse_all, loaded, self._variables)
+            return reply(found.to_json())

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from automations.rehearsal import Moment, Result
+    from server.rehearsed import Rehearsed
 
 
 @click.command("test")
@@ -22,61 +23,41 @@ def command(path: Path, verbose: bool, as_json: bool) -> int:
 
     Exits with 1 when a test fails or a rule cannot be read.
     """
-    from automations.rehearsal import rehearse
-    from base.fields import FormError
-    from server import rehearsed
     from server.commands import output
     from server.commands.project import Project
+    from server.rehearsed import rehearse_all
 
     project = Project.at(path)
-    loaded, variables = project.read(), project.variables()
-    problems = [str(problem) for problem in loaded.problems]
-    results: list[tuple[str, Result]] = []
-    untested: list[str] = []
-    for file in loaded.rules:
-        try:
-            found = rehearse(file.rule, variables)
-        except FormError as error:
-            for one in error.complaints:
-                line = file.document.position(file.document.path(one.place)).line
-                problems.append(f"{file.file}:{line}: {one.place}: {one.message}")
-            continue
-        results += [(file.file, result) for result in found]
-        if not found:
-            untested.append(file.rule.name)
-    failed = sum(not result.passed for _, result in results)
+    found = rehearse_all(project.read(), project.variables())
     if output.json_wanted(as_json):
-        told = [rehearsed.told(file, result) for file, result in results]
-        output.as_json({"tests": told, "failed": failed, "problems": problems})
+        output.as_json(found.to_json())
     else:
-        _print(results, problems, untested, verbose=verbose)
-    return 1 if failed or problems else 0
+        _print(found, verbose=verbose)
+    return 1 if found.failed or found.problems else 0
 
 
-def _print(
-    results: list[tuple[str, Result]], problems: list[str], untested: list[str], *, verbose: bool
-) -> None:
+def _print(found: Rehearsed, *, verbose: bool) -> None:
     from rich.text import Text
 
     from server.commands import output
 
     console = output.console()
     last = None
-    for file, result in results:
+    for file, result in found.results:
         if (file, result.automation) != last:
             last = (file, result.automation)
             console.print(Text(result.automation, style="bold"), Text(file, style="dim"))
         console.print(" ", output.mark(result.passed), Text(result.name))
         if verbose or not result.passed:
             _print_details(console, result)
-    for problem in problems:
+    for problem in found.problems:
         console.print(output.mark(False), Text(problem))
-    for name in untested:
+    for name in found.untested:
         console.print(output.mark(None), Text(f"{name} has no tests", style="dim"))
-    failed = sum(not result.passed for _, result in results)
-    passed = len(results) - failed
+    failed = found.failed
+    passed = len(found.results) - failed
     console.print()
-    style = "bold red" if failed or problems else "bold green"
+    style = "bold red" if failed or found.problems else "bold green"
     console.print(Text(f"{passed} passed, {failed} failed", style=style))
 
 
