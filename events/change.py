@@ -40,9 +40,12 @@ Settlement = Callable[[Tx, Receipt], Awaitable[None]]
 """Writes, in the same transaction, what depends on which events were duplicates."""
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class Change:
-    """Events to store, the state change that belongs to them, or both: committed as one."""
+    """Events to store, the state change that belongs to them, or both: committed as one.
+
+    Never changed once it is made. That is not enforced, which would triple the cost of making it.
+    """
 
     events: Sequence[Event] = ()
     operation: Operation | None = None

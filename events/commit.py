@@ -12,7 +12,7 @@ and so is all that is appended until the pending ones had their turn, so that or
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from events import log
 from events.change import Change, Receipt
@@ -30,19 +30,31 @@ _NOBODY: Final = -1
 
 Head = tuple[int, bool]
 """The last position given out, and whether events are pending."""
-Charged = tuple[int, Matched]
-"""An event, and the index of the change that it goes back to."""
+
+
+class Charged(NamedTuple):
+    """Events in their order, and for each the index of the change that it goes back to."""
+
+    matched: Sequence[Matched]
+    owners: Sequence[int]
+
+
+_NOTHING: Final = Charged((), ())
 
 
 class Submission:
     """A change on its way through a transaction, and what became of it."""
 
-    __slots__ = ("change", "matched", "receipt", "resubmitted")
+    __slots__ = ("change", "first", "matched", "receipt", "resubmitted")
+
+    first: int
+    """The position of its first event, unless that is a duplicate; there once it was written."""
+    receipt: Receipt
+    """What became of its events; there once they were written."""
 
     def __init__(self, change: Change, matched: Sequence[Matched]) -> None:
         self.change = change
         self.matched = matched
-        self.receipt = Receipt()
         self.resubmitted = False
         """It was run before and nobody knows whether that was committed."""
 
@@ -80,77 +92,87 @@ class Commit:
         self._last = self._position
         if self.backlog:
             await self._evaluate_pending()
-        charged: list[Charged] = []
+        matched: list[Matched] = []
+        owners: list[int] = []
         for index, submission in enumerate(batch):
-            submission.receipt = Receipt()
-            charged += [(index, matched) for matched in submission.matched]
+            mine = submission.matched
             if submission.change.operation is not None:
                 events = await submission.change.operation(self._tx)
-                charged += [(index, self._evaluator.match(event)) for event in events]
-        fresh = await self._append(charged, batch)
+                mine = [*mine, *map(self._evaluator.match, events)]
+            matched += mine
+            owners += [index] * len(mine)
+            end = self._position + 1 + len(matched)
+            submission.first = first = end - len(mine)
+            # As if there were no duplicates: where they are known it is put right.
+            submission.receipt = Receipt([*range(first, end)], [])
+        fresh = await self._append(Charged(matched, owners), batch)
         for submission in batch:
             if submission.change.settlement is not None:
                 await submission.change.settlement(self._tx, submission.receipt)
         await self._evaluate(fresh)
 
-    async def _append(
-        self, charged: Sequence[Charged], batch: Sequence[Submission] = ()
-    ) -> list[Charged]:
-        """Store what is new; note in its change's receipt what became of each event."""
-        if not charged:
-            return []
+    async def _append(self, charged: Charged, batch: Sequence[Submission] = ()) -> Charged:
+        """Store what is new, which is returned; note in its change's receipt what is not."""
+        matched, owners = charged
+        if not matched:
+            return charged
         first = self._position + 1
-        entries = [Entry.of(m.event, n) for n, (_, m) in enumerate(charged, first)]
-        duplicates = await self._seen.append(self._tx, entries, [m.event for _, m in charged])
-        fresh = []
-        for n, (index, matched) in enumerate(charged):
-            earlier = duplicates.get(n) if duplicates else None
+        events = [m.event for m in matched]
+        entries = Entry.of(events, first)
+        duplicates = await self._seen.append(self._tx, entries, events)
+        self._position += len(matched)
+        for position, m in enumerate(matched, first):
+            m.position = position
+        if duplicates:
             if batch:
-                _note(batch[index], entries[n], earlier)
-            if earlier is None:
-                matched.position = first + n
-                fresh.append((index, matched))
-                self._last = first + n
-        self._position += len(charged)
-        self.stored += [Stored(m.position, m.event) for _, m in fresh]
-        return fresh
+                for n, earlier in duplicates.items():
+                    _note(batch[owners[n]], entries[n], earlier)
+            new = [n for n in range(len(matched)) if n not in duplicates]
+            charged = Charged([matched[n] for n in new], [owners[n] for n in new])
+        if charged.matched:
+            self._last = charged.matched[-1].position
+            self.stored += [Stored(m.position, m.event) for m in charged.matched]
+        return charged
 
-    async def _evaluate(self, fresh: Sequence[Charged]) -> None:
+    async def _evaluate(self, fresh: Charged) -> None:
         """Evaluate in the order of the log, round by round, until nothing more is derived."""
-        while fresh:
+        while fresh.matched:
             if self.backlog:
                 # Their turn comes after those that already wait.
-                await log.mark_pending(self._tx, [m.position for _, m in fresh])
+                await log.mark_pending(self._tx, [m.position for m in fresh.matched])
                 return
             fresh = await self._advance(fresh)
             self.backlog = any(count > MAX_DERIVED for count in self._derived.values())
 
-    async def _advance(self, fresh: Sequence[Charged]) -> Sequence[Charged]:
+    async def _advance(self, fresh: Charged) -> Charged:
         """One round: what these events derived, stored."""
-        concerned = [current for _, m in fresh if (current := self._current(m)).hits]
+        epoch = self._evaluator.epoch
+        asking = [m for m in fresh.matched if m.hits or m.epoch != epoch]
+        concerned = [current for m in asking if (current := self._current(m)).hits]
         if not concerned:
-            return ()
+            return _NOTHING
         derived = await self._evaluator.advance(self._tx, concerned)
-        return await self._append(self._charge(fresh, derived))
+        return await self._append(self._charge(fresh, derived)) if derived else _NOTHING
 
-    def _charge(self, fresh: Sequence[Charged], derived: Sequence[Event]) -> list[Charged]:
+    def _charge(self, fresh: Charged, derived: Sequence[Event]) -> Charged:
         """Charge each derived event to the change that its cause came from."""
-        roots, counts = self._roots, self._derived
-        roots.update((m.event.id, index) for index, m in fresh)
-        charged = []
+        roots, counts, match = self._roots, self._derived, self._evaluator.match
+        roots.update(zip([m.event.id for m in fresh.matched], fresh.owners, strict=True))
+        owners = []
         for event in derived:
             index = roots.get(event.causationid or "", _NOBODY)
             roots[event.id] = index
             counts[index] = counts.get(index, 0) + 1
-            charged.append((index, self._evaluator.match(event)))
-        return charged
+            owners.append(index)
+        return Charged([match(event) for event in derived], owners)
 
     async def _evaluate_pending(self) -> None:
         """Give the events that have waited longest their turn."""
         waiting = await log.pending(self._tx, MAX_TURN + 1)
         turn = waiting[:MAX_TURN]
         await log.forget_pending(self._tx, [stored.position for stored in turn])
-        fresh = await self._advance([(_NOBODY, self._match(stored)) for stored in turn])
+        matched = [self._match(stored) for stored in turn]
+        fresh = await self._advance(Charged(matched, [_NOBODY] * len(turn)))
         self.backlog = len(waiting) > MAX_TURN
         await self._evaluate(fresh)
 
@@ -166,13 +188,12 @@ class Commit:
         return matched
 
 
-def _note(submission: Submission, entry: Entry, earlier: Earlier | None) -> None:
+def _note(submission: Submission, entry: Entry, earlier: Earlier) -> None:
+    """That what was to be this entry is a duplicate."""
     receipt = submission.receipt
-    if earlier is None:
-        receipt.positions.append(entry.position)
-        return
+    index = entry.position - submission.first
     same = earlier.digest == entry.digest
     if not same:
-        receipt.reused.append(len(receipt.positions))
+        receipt.reused.append(index)
     # Run again after an unknown outcome: that it is there means that it had worked.
-    receipt.positions.append(earlier.position if submission.resubmitted and same else None)
+    receipt.positions[index] = earlier.position if submission.resubmitted and same else None

@@ -59,6 +59,11 @@ _OPTIONAL = "NOT_JSON: optional"  # it shows itself as an error without a text
 _BUILDING = re.compile(r"\bmap\b|\[[^\]]*\D|\{")
 """What makes a list or a map of its own; anything else is at most as large as the event."""
 
+_FEW = 2
+"""Expressions that read different parts of an event, and for which it is converted in parts."""
+_EVENT = re.compile(r"\bevent\b")
+_STEPS = re.compile(r"\bevent\.([A-Za-z_]\w*)\b(?!\s*\()(?:\.([A-Za-z_]\w*)\b(?!\s*\())?")
+
 _ANY_MAP = cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
 _TYPES: Mapping[Kind, cel.Type] = {
     "any": cel.Type.DYN,
@@ -155,14 +160,31 @@ class Failure:
         return classify(self.raw, self.source)[1]
 
 
+_Members = tuple[frozenset[str], frozenset[str] | None]
+"""Of `event`, which attributes an expression reads; and of `data`, None for all of it."""
+
+
+def _members(source: str) -> _Members | None:
+    """What an expression can read of `event`, told by its text alone; None for all of it.
+
+    Parts are told only where each `event` is followed by a name, and that by no bracket: what
+    calls a function on the map, searches or compares it, sees all of it.
+    """
+    steps = _STEPS.findall(source)
+    if "//" in source or len(steps) != len(_EVENT.findall(source)):
+        return None
+    data = [inner for name, inner in steps if name == "data"]
+    return frozenset(name for name, _ in steps), frozenset(data) if all(data) else None
+
+
 class Activation:
-    """What one event (or firing) gives to all expressions on it; converted once a scope."""
+    """What one event (or firing) gives to all expressions on it; converted for a few at once."""
 
     __slots__ = ("_converted", "_values")
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self._values = values
-        self._converted: dict[Scope, cel.Activation] = {}
+        self._converted: dict[tuple[Scope, _Members | None], cel.Activation] = {}
 
     @classmethod
     def of(cls, **variables: Any) -> Activation:
@@ -184,22 +206,39 @@ class Activation:
                 values[name] = value
         return cls(values)
 
-    def within(self, scope: Scope) -> cel.Activation:
-        converted = self._converted.get(scope)
-        if converted is None:
-            converted = scope.environment.Activation(self._values)
-            self._converted[scope] = converted
-        return converted
+    def within(self, scope: Scope, members: _Members | None) -> cel.Activation:
+        """`members` is what is needed of `event`: converting all of it takes longer than asking."""
+        converted = self._converted
+        if members is not None and len(converted) >= _FEW and (scope, members) not in converted:
+            members = None  # many expressions share the whole event
+        found = converted.get((scope, members))
+        if found is None:
+            found = scope.environment.Activation(_reduced(self._values, members))
+            converted[scope, members] = found
+        return found
+
+
+def _reduced(values: Mapping[str, Any], members: _Members | None) -> Mapping[str, Any]:
+    event = values.get("event")
+    if members is None or event is None:
+        return values
+    names, of_data = members
+    part = {name: event[name] for name in names if name in event}
+    data = part.get("data")
+    if of_data is not None and type(data) is dict:
+        part["data"] = {name: data[name] for name in of_data if name in data}
+    return {**values, "event": part}
 
 
 class Expression:
     """A compiled expression, bound to a scope."""
 
-    __slots__ = ("_builds", "_program", "place", "scope", "source", "type")
+    __slots__ = ("_builds", "_members", "_program", "place", "scope", "source", "type")
 
     def __init__(self, program: cel.Expression, source: str, scope: Scope, place: str) -> None:
         self._program = program
         self._builds = _BUILDING.search(source) is not None
+        self._members = _members(source)
         self.source = source
         self.scope = scope
         self.place = place
@@ -284,7 +323,7 @@ class Expression:
     def holds(self, activation: Activation) -> Literal[True, False] | Failure:
         """True or False, or why there is no answer; only True itself is a yes."""
         try:
-            outcome = self._program.eval(activation.within(self.scope))
+            outcome = self._program.eval(activation.within(self.scope, self._members))
             kind = outcome.type()
             if kind == _BOOL:
                 return outcome.value() is True
@@ -298,7 +337,7 @@ class Expression:
 
     def _run(self, activation: Activation) -> cel.Value | Failure:
         try:
-            value = self._program.eval(activation.within(self.scope))
+            value = self._program.eval(activation.within(self.scope, self._members))
             if value.type() == _ERROR:
                 return Failure(str(value.plain_value()), self.source)
         except RuntimeError as error:

@@ -10,9 +10,10 @@ from different moments fit together: a segment is known where every part says th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from mmap import mmap
+from struct import Struct
 
 GROUP = 64
 PARTS = 16
@@ -22,6 +23,9 @@ _PART = 8 * _SLOTS // PARTS
 _READY = 8
 """Bytes at the head of a part: which segments are known in it."""
 _MASK = _SLOTS - 1
+_HEADS = Struct("<II")
+_Head = tuple[int, int]
+"""The two numbers that a key's slots come of."""
 
 
 @dataclass(slots=True)
@@ -37,23 +41,25 @@ class _Group:
     live: int = 0
     """Segments that exist."""
 
-    def add(self, key: bytes, bit: int) -> None:
+    def add(self, heads: Iterable[_Head], bit: int) -> None:
         slots = self.slots
-        a = int.from_bytes(key[:4], "little")
-        b = int.from_bytes(key[4:8], "little") | 1
-        slots[a & _MASK] |= bit
-        slots[(a + b) & _MASK] |= bit
-        slots[(a + 2 * b) & _MASK] |= bit
-        slots[(a + 3 * b) & _MASK] |= bit
+        for a, b in heads:
+            b |= 1  # noqa: PLW2901 - a name of its own costs time
+            slots[a & _MASK] |= bit
+            slots[(a + b) & _MASK] |= bit
+            slots[(a + 2 * b) & _MASK] |= bit
+            slots[(a + 3 * b) & _MASK] |= bit
 
-    def candidates(self, key: bytes) -> int:
-        slots = self.slots
-        a = int.from_bytes(key[:4], "little")
-        b = int.from_bytes(key[4:8], "little") | 1
-        found = slots[a & _MASK] & slots[(a + b) & _MASK]
-        if found:
-            found &= slots[(a + 2 * b) & _MASK] & slots[(a + 3 * b) & _MASK]
-        return (found | ~self.ready) & self.live
+    def candidates(self, heads: Iterable[_Head]) -> Iterator[tuple[int, int]]:
+        """Those of the keys that there are any for: which key it is, and the mask."""
+        slots, live, unknown = self.slots, self.live, self.live & ~self.ready
+        for index, (a, b) in enumerate(heads):
+            b |= 1  # noqa: PLW2901 - a name of its own costs time
+            found = slots[a & _MASK] & slots[(a + b) & _MASK]
+            if found:
+                found &= slots[(a + 2 * b) & _MASK] & slots[(a + 3 * b) & _MASK] & live
+            if found or unknown:
+                yield index, found | unknown
 
 
 class IdFilter:
@@ -70,9 +76,7 @@ class IdFilter:
         self._group(segment).live |= _bit(segment)
 
     def add(self, segment: int, keys: Iterable[bytes]) -> None:
-        group, bit = self._group(segment), _bit(segment)
-        for key in keys:
-            group.add(key, bit)
+        self._group(segment).add(_heads(keys), _bit(segment))
 
     def complete(self, segment: int) -> None:
         """All keys of this segment were added."""
@@ -87,16 +91,20 @@ class IdFilter:
         if not group.live and number != max(self._groups):
             del self._groups[number]
 
-    def candidates(self, key: bytes) -> list[int]:
-        """The segments that may have this key, newest first; the first 8 bytes are looked at."""
-        found = []
-        for number, group in self._groups.items():
-            candidates = group.candidates(key)
-            while candidates:
-                low = candidates & -candidates
-                found.append(number * GROUP + low.bit_length() - 1)
-                candidates ^= low
-        return sorted(found, reverse=True) if found else found
+    def candidates(self, keys: Iterable[bytes]) -> dict[int, list[int]]:
+        """The segments that may have a key, newest first, by the key's index: of those with any.
+
+        The first 8 bytes of a key are looked at.
+        """
+        found: dict[int, list[int]] = {}
+        if not self._groups:
+            return found
+        heads = _heads(keys)
+        for number, group in sorted(self._groups.items(), reverse=True):
+            for index, mask in group.candidates(heads):
+                segments = [number * GROUP + bit for bit in _bits(mask)]
+                found.setdefault(index, []).extend(segments)
+        return found
 
     def part(self, number: int, part: int) -> bytes | None:
         """One part of a group as it is now; None where there is no such group."""
@@ -142,6 +150,15 @@ class IdFilter:
         if group is None:
             group = self._groups[number] = _Group()
         return group
+
+
+def _heads(keys: Iterable[bytes]) -> list[_Head]:
+    return [*_HEADS.iter_unpack(b"".join([key[:8] for key in keys]))]
+
+
+def _bits(mask: int) -> list[int]:
+    """The places of the bits that are set, the highest first."""
+    return [n for n in range(mask.bit_length() - 1, -1, -1) if mask >> n & 1]
 
 
 def _bit(segment: int) -> int:

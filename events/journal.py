@@ -51,19 +51,23 @@ MAX_BYTES: Final = 4 << 20
 MAX_SECONDS: Final = 0.05
 PATIENCE: Final = 2.5
 """Seconds that a change of the intake waits before it is told to come back."""
+_INTAKE: Final = Lane.INTAKE  # asking the enumeration for it is a call
 _RETRIES: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 
 
 class _Waiting(Submission):
     """A change in a lane, and whoever waits for it."""
 
-    __slots__ = ("future", "since", "size")
+    __slots__ = ("future", "is_intake", "since", "size")
 
-    def __init__(self, change: Change, matched: Sequence[Matched], size: int) -> None:
+    def __init__(
+        self, change: Change, matched: Sequence[Matched], size: int, *, is_intake: bool
+    ) -> None:
         super().__init__(change, matched)
         self.future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         self.size = size
         self.since = monotonic()
+        self.is_intake = is_intake
 
 
 class Journal:
@@ -83,7 +87,8 @@ class Journal:
         self._evaluator = evaluator
         self._intake_bytes = intake_bytes
         self._clock = clock
-        self._lanes: dict[Lane, deque[_Waiting]] = {lane: deque() for lane in Lane}
+        self._service: deque[_Waiting] = deque()
+        self._intake: deque[_Waiting] = deque()
         self._in_flight: Sequence[_Waiting] = ()
         self._limit = MAX_EVENTS
         self._wake = asyncio.Event()
@@ -119,20 +124,21 @@ class Journal:
             raise RuntimeError("a change cannot be submitted inside a transaction: return events")
         if self._closing:
             raise UnavailableError("the service is stopping", code="stopping")
-        size = sum(event.size for event in change.events)
-        if change.lane is Lane.INTAKE:
+        size = sum([event.size for event in change.events])
+        is_intake = change.lane is _INTAKE
+        if is_intake:
             if self._waiting_bytes + size > self._intake_bytes and self._waiting_bytes:
                 raise UnavailableError("more is coming in than can be stored", code="overloaded")
             self._waiting_bytes += size
-        match = self._evaluator.match
-        waiting = _Waiting(change, [match(event) for event in change.events], size)
-        self._lanes[change.lane].append(waiting)
+        matched = [*map(self._evaluator.match, change.events)]
+        waiting = _Waiting(change, matched, size, is_intake=is_intake)
+        (self._intake if is_intake else self._service).append(waiting)
         self._wake.set()
         return waiting.future
 
     async def settled(self) -> None:
         """Wait until all that was handed in by now is committed, or was refused."""
-        last = [*self._in_flight, *(lane[-1] for lane in self._lanes.values() if lane)]
+        last = [*self._in_flight, *(lane[-1] for lane in (self._service, self._intake) if lane)]
         waiting = [one.future for one in last if not one.future.done()]
         if waiting:
             await asyncio.wait(waiting)
@@ -162,8 +168,8 @@ class Journal:
         """Commit until `drain` was called and the lanes are empty."""
         self._sweep()
         try:
-            while not (self._closing and not any(self._lanes.values())):
-                if not self._backlog and not any(self._lanes.values()):
+            while self._service or self._intake or not self._closing:
+                if not (self._service or self._intake or self._backlog):
                     self._wake.clear()
                     await self._wake.wait()
                     continue
@@ -173,7 +179,7 @@ class Journal:
             if self._sweeper is not None:
                 self._sweeper.cancel()
             self._closing = True
-            for lane in self._lanes.values():
+            for lane in (self._service, self._intake):
                 for waiting in lane:
                     self._refuse(waiting, UnavailableError("the service stopped", code="stopping"))
                 lane.clear()
@@ -189,10 +195,10 @@ class Journal:
         events = size = 0
         # While events are pending they come first, or they would never catch up.
         most = self._limit // 4 if self._backlog else self._limit
-        for lane, limit in ((Lane.SERVICE, most // 2), (Lane.INTAKE, most), (Lane.SERVICE, most)):
-            queue = self._lanes[lane]
+        service, intake = self._service, self._intake
+        for queue, limit in ((service, most // 2), (intake, most), (service, most)):
             while queue and events < limit and size < MAX_BYTES:
-                weight = len(queue[0].change.events) or 1
+                weight = len(queue[0].matched) or 1
                 if batch and events + weight > most:
                     break
                 waiting = queue.popleft()
@@ -211,11 +217,11 @@ class Journal:
         """
         oldest = monotonic() - PATIENCE
         late = UnavailableError("the database does not keep up", code="overloaded")
-        queue = self._lanes[Lane.INTAKE]
+        queue = self._intake
         while queue and queue[0].since < oldest:
             self._refuse(queue.popleft(), late)
         for waiting in self._in_flight:
-            patient = waiting.change.lane is Lane.SERVICE or waiting.since >= oldest
+            patient = not waiting.is_intake or waiting.since >= oldest
             if not patient and not waiting.future.done():
                 waiting.future.set_exception(late)
         self._sweeper = asyncio.get_running_loop().call_later(0.25, self._sweep)
@@ -249,7 +255,7 @@ class Journal:
             else:
                 self.available = True
                 self._pace(monotonic() - started, len(commit.stored))
-                ended, oldest = monotonic(), min((w.since for w in batch), default=started)
+                ended, oldest = monotonic(), min([w.since for w in batch], default=started)
                 self.on_commit(ended - started, ended - oldest, len(commit.stored))
                 self._acknowledge(batch, commit)
                 return
@@ -280,12 +286,12 @@ class Journal:
             for waiting in batch:
                 waiting.resubmitted = True
         elif fault is Fault.UNAVAILABLE:
-            for waiting in [w for w in batch if w.change.lane is Lane.INTAKE]:
+            for waiting in [w for w in batch if w.is_intake]:
                 self._refuse(waiting, UnavailableError("the database is out of reach"))
                 batch.remove(waiting)
         if pause is None or (self._closing and fault is Fault.UNAVAILABLE):
             for waiting in reversed(batch):
-                self._lanes[waiting.change.lane].appendleft(waiting)
+                (self._intake if waiting.is_intake else self._service).appendleft(waiting)
             await asyncio.sleep(_RETRIES[-1])
             return False
         await asyncio.sleep(pause)
@@ -311,7 +317,7 @@ class Journal:
             waiting.future.set_exception(error)
 
     def _release(self, waiting: _Waiting) -> None:
-        if waiting.change.lane is Lane.INTAKE:
+        if waiting.is_intake:
             self._waiting_bytes -= waiting.size
 
     async def _transaction(self, batch: Sequence[_Waiting]) -> Commit:

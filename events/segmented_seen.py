@@ -96,42 +96,43 @@ class SegmentedSeen:
     async def append(
         self, tx: Tx, entries: Sequence[Entry], events: Sequence[Event]
     ) -> dict[int, Earlier]:
-        duplicates = await self.take(tx, entries)
-        placed = [(entry.position, event) for entry, event in zip(entries, events, strict=True)]
-        if duplicates:
-            placed = [one for n, one in enumerate(placed) if n not in duplicates]
-        await log.append(tx, placed)
-        return duplicates
-
-    async def take(self, tx: Tx, entries: Sequence[Entry]) -> dict[int, Earlier]:
-        """Remember the entries in this transaction; the duplicates among them, by index."""
         if self._doubtful:
             await self._read_again(tx)
+        records = {
+            key: key + position.to_bytes(8, "big") + digest for key, position, digest, _ in entries
+        }
+        known = await self._known(tx, records)
         duplicates: dict[int, Earlier] = {}
-        tail, fresh = self._tail, self._fresh
-        closing = self._closing.known if self._closing else {}
-        rows, last = [], entries[-1]
-        for index, entry in enumerate(entries):
-            key = entry.key
-            found = tail.get(key) or fresh.get(key) or closing.get(key)
-            if found is None and (older := self._filter.candidates(key)):
-                found = await _probe(tx, older, key)
-            if found is None:
-                record = key + entry.position.to_bytes(8, "big") + entry.digest
-                fresh[key] = record
-                rows.append(record)
-                last = entry
-            else:
-                duplicates[index] = _earlier(found)
-        if rows:
+        placed = [(entry.position, event) for entry, event in zip(entries, events, strict=True)]
+        if known or len(records) < len(entries):
+            duplicates, records = _parted(entries, known)
+            placed = [one for n, one in enumerate(placed) if n not in duplicates]
+        if placed:
             # Of the last that is new: the place of a duplicate behind it is given out again.
-            await tx.insert(_TAIL, [(last.position, last.at, b"".join(rows))])
-        if self._closing is not None or len(tail) >= SEGMENT_KEYS:
-            await self._seal(tx, 1 + len(rows) * 2 * BLOCKS // SEGMENT_KEYS)
+            position, last = placed[-1]
+            await tx.insert(_TAIL, [(position, last.received, b"".join(records.values()))])
+        self._fresh |= records
+        if self._closing is not None or len(self._tail) >= SEGMENT_KEYS:
+            await self._seal(tx, 1 + len(records) * 2 * BLOCKS // SEGMENT_KEYS)
         elif self._unsaved:
             await self._save(tx)
         self._newest = max(self._newest, entries[-1].at)
+        await log.append(tx, placed)
         return duplicates
+
+    async def _known(self, tx: Tx, keys: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+        """The records of those of the keys that were taken before."""
+        found: dict[bytes, bytes] = {}
+        for taken in (self._tail, self._fresh, self._closing.known if self._closing else {}):
+            if not taken.keys().isdisjoint(keys):
+                found |= {key: taken[key] for key in keys if key in taken}
+        if older := self._filter.candidates(keys):
+            names = [*keys]
+            for index, segments in older.items():
+                key = names[index]
+                if key not in found and (record := await _probe(tx, segments, key)):
+                    found[key] = record
+        return found
 
     def settle(self, committed: bool | None) -> None:
         self._doubtful = self._doubtful or committed is None
@@ -153,7 +154,8 @@ class SegmentedSeen:
         start = id_hash(id_)
         closing = self._closing.known if self._closing else {}
         found = [r for known in (self._tail, closing) for k, r in known.items() if k[:12] == start]
-        rows = [_row(segment, start) for segment in self._filter.candidates(start)]
+        older = self._filter.candidates([start]).get(0, [])
+        rows = [_row(segment, start) for segment in older]
         statement = select(SeenBlockRow.records).where(col(SeenBlockRow.id).in_(rows))
         for records in (await session.exec(statement)) if rows else ():
             found += [r for r in split(records) if r.startswith(start)]
@@ -251,6 +253,20 @@ class SegmentedSeen:
         for _, at, records in rows:
             self._tail |= {record[:KEY_BYTES]: record for record in split(records)}
             self._newest = max(self._newest, at)
+
+
+def _parted(
+    entries: Sequence[Entry], known: Mapping[bytes, bytes]
+) -> tuple[dict[int, Earlier], dict[bytes, bytes]]:
+    """The duplicates among the entries, by index; and the records of the others, by key."""
+    duplicates: dict[int, Earlier] = {}
+    records: dict[bytes, bytes] = {}
+    for index, (key, position, digest, _) in enumerate(entries):
+        if (found := known.get(key) or records.get(key)) is not None:
+            duplicates[index] = _earlier(found)
+        else:
+            records[key] = key + position.to_bytes(8, "big") + digest
+    return duplicates, records
 
 
 def split(records: bytes) -> Iterator[bytes]:

@@ -11,6 +11,7 @@ import re
 import sqlite3
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -58,9 +59,16 @@ class SqliteTx:
         return self._connection.execute(_translated(sql), _bound(args)).fetchall()
 
     async def insert(self, spec: InsertSpec, rows: Sequence[tuple[Any, ...]]) -> int:
-        if len(rows) == 1:
-            return self._connection.execute(spec.sqlite, rows[0]).rowcount
-        return self._connection.executemany(spec.sqlite, rows).rowcount if rows else 0
+        execute, count, at, done = self._connection.execute, len(rows), 0, 0
+        if count == 1:
+            return execute(spec.sqlite, rows[0]).rowcount
+        for size, statement in spec.sqlite_many:
+            while count - at >= size:
+                done += execute(statement, [*chain.from_iterable(rows[at : at + size])]).rowcount
+                at += size
+        if at < count:
+            done += self._connection.executemany(spec.sqlite, rows[at:]).rowcount
+        return done
 
     async def delete(self, spec: DeleteSpec, rows: Sequence[tuple[Any, ...]]) -> int:
         return self._connection.executemany(spec.sqlite, rows).rowcount if rows else 0

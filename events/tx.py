@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from sqlalchemy import BigInteger, Boolean, Integer, LargeBinary
 from sqlmodel import SQLModel
@@ -18,6 +18,7 @@ from base.time import Micros
 
 Dialect = Literal["sqlite", "postgresql"]
 ListOf = Literal["text", "bigint", "bytea"]
+_SEVERAL: Final = (32, 8)
 
 
 class Tx(Protocol):
@@ -72,10 +73,17 @@ class InsertSpec:
         marks = ", ".join(["?"] * count)
         arrays = _arrays(self._table, self.columns)
         object.__setattr__(self, "sqlite", f"{head} VALUES ({marks}){tail}")
+        # As one row after another: those before the one that fails stay until the rollback.
+        # Otherwise SQLite would keep what the statement changes, to take back the statement alone.
+        several = head.replace("INSERT", "INSERT OR FAIL", 1) if not tail else head
+        many = [(n, f"{several} VALUES {', '.join([f'({marks})'] * n)}{tail}") for n in _SEVERAL]
+        object.__setattr__(self, "sqlite_many", tuple(many))
         object.__setattr__(self, "postgres", f"{head} SELECT * FROM unnest({arrays}){tail}")
 
     # set in __post_init__: the statement for each dialect
     sqlite: str = ""
+    sqlite_many: tuple[tuple[int, str], ...] = ()
+    """Statements for so many rows at once, the most first: a run of a statement costs as much as a row."""
     postgres: str = ""
 
     def arrays(self, columns: Sequence[str], *, first: int) -> str:

@@ -82,6 +82,8 @@ class TriggerEvaluator:
         self.epoch += 1
 
     def match(self, event: Event) -> Matched:
+        if event.type in self._index.unheard and event.type != DUE:
+            return Matched(event, (), self.epoch)
         found = self._index.match(event.root())
         hits: list[Hit | Rung] = [hit for ear in found if (hit := _hit(ear, event)) is not None]
         if event.type == DUE and (rung := self._rung(event)) is not None:

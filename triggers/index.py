@@ -60,6 +60,8 @@ class Index(Generic[K]):
         self._types = Types()
         self._fields: dict[Path, Field] = {}
         self._plans: dict[str, _Plan[K]] = {}
+        self.unheard: set[str] = set()
+        """Types, of those asked about, that no selector listens to."""
         self._added = 0
         self._branched = 0
 
@@ -73,7 +75,7 @@ class Index(Generic[K]):
         """Raises KeyError for a key that is there already."""
         if key in self._entries:
             raise KeyError(key)
-        self._plans.clear()
+        self._forget_plans()
         self._added += 1
         slots = [self._occupy(key, selector, branch) for branch in selector.branches]
         self._entries[key] = _Entry(selector, slots)
@@ -82,7 +84,7 @@ class Index(Generic[K]):
     def remove(self, key: K) -> None:
         """Raises KeyError for a key that is not there."""
         entry = self._entries.pop(key)
-        self._plans.clear()
+        self._forget_plans()
         for number, branch in zip(entry.slots, entry.selector.branches, strict=True):
             self._vacate(number, entry.selector, branch)
         self._branched -= len(entry.slots) > 1
@@ -135,14 +137,20 @@ class Index(Generic[K]):
 
     def _plan(self, event_type: str) -> _Plan[K]:
         if len(self._plans) >= MAX_PLANS:
-            self._plans.clear()
+            self._forget_plans()
         live = self._types.listening(event_type)
+        if not live:
+            self.unheard.add(event_type)
         if live.bit_count() <= FEW:
             plan = _Plan(self._at(live), live, [])
         else:
             plan = _Plan(None, live, self._telling_apart(live))
         self._plans[event_type] = plan
         return plan
+
+    def _forget_plans(self) -> None:
+        self._plans.clear()
+        self.unheard.clear()
 
     def _telling_apart(self, live: Mask) -> list[tuple[Field, Mask, Mask]]:
         """The fields that these slots care about, those most care about first."""

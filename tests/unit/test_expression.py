@@ -300,8 +300,35 @@ def test_data_that_is_not_json_is_an_error_and_never_true():
     activation = Activation.of(
         event={"id": "a", "data": {"when": datetime(2030, 1, 1, tzinfo=UTC)}}
     )
-    outcome = Expression.condition("event.id == 'a'", scope=WHERE).holds(activation)
-    assert isinstance(outcome, Failure)
+    for source in ("has(event.data.when)", "event['id'] == 'a'"):
+        outcome = Expression.condition(source, scope=WHERE).holds(activation)
+        assert isinstance(outcome, Failure)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "event.data.total > 5 && event.type == 't'",
+        "event.data.exists(name, name == 'note')",
+        "event.exists(name, name == 'subject')",
+        "event.data.exists // all of it\n (name, name == 'note')",
+        "event.data['note'] == event.data.note",
+        "'subject' in event && event.data.size() == 2",
+        "events.all(event, event.data.note == 'n') && event.subject == 's'",
+        "!has(event.data.other) && !has(event.dataschema)",
+        "[1].map(n, event).all(one, one.id == 'i') && event.data.note == 'n'",
+        "event.time < timestamp('2100-01-01T00:00:00Z')",
+    ],
+)
+def test_an_expression_sees_all_that_it_asks_for(source: str):
+    root = {"id": "i", "type": "t", "subject": "s", "data": {"total": 6, "note": "n"}}
+    moment = datetime(2030, 1, 1, tzinfo=UTC)
+    activation = Activation.of(event={**root, "time": moment}, events=[root])
+    expression = Expression.condition(source, scope=ACTION)
+    assert expression.holds(activation) is True
+    for other in ("event.id == 'i'", "event.subject == 's'", "event.type == 't'"):
+        assert Expression.condition(other, scope=ACTION).holds(activation) is True
+    assert expression.holds(activation) is True
 
 
 def test_integers_in_64_bits_survive():
