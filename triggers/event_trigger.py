@@ -22,6 +22,7 @@ from base.suggest import hint
 from events.event import Event
 from events.expression import WHERE, Activation, Expression
 from events.expression import Failure as NoAnswer
+from triggers.comparison import Comparison, comparison
 from triggers.foreign_words import OF_OTHER_KINDS, TRIGGER_WORDS, belongs, nested
 from triggers.listener import Leaf, Node
 from triggers.selector import Failure, Selector
@@ -90,8 +91,14 @@ class Where:
     """A compiled `where`."""
 
     expression: Expression
+    comparison: Comparison | None = None
+    """Asked first, where the expression is that simple."""
 
     def holds(self, event: Event) -> bool | Failure:
+        if self.comparison is not None:
+            answer = self.comparison(event.root())
+            if answer is not None:
+                return answer
         outcome = self.expression.holds(seen(event))
         if isinstance(outcome, NoAnswer):
             return Failure(outcome.code, outcome.message)
@@ -99,7 +106,8 @@ class Where:
 
 
 def compile_where(source: str, place: str) -> Where:
-    return Where(Expression.condition(source, scope=WHERE, place=place))
+    expression = Expression.condition(source, scope=WHERE, place=place)
+    return Where(expression, comparison(expression.source))
 
 
 @lru_cache(maxsize=4)
