@@ -16,10 +16,11 @@ optional values and encoders. Three things about it shape this module:
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from math import isfinite
 from typing import Any, Literal
 
 from cel_expr_python import cel
@@ -63,6 +64,8 @@ _FEW = 2
 """Expressions that read different parts of an event, and for which it is converted in parts."""
 _EVENT = re.compile(r"\bevent\b")
 _STEPS = re.compile(r"\bevent\.([A-Za-z_]\w*)\b(?!\s*\()(?:\.([A-Za-z_]\w*)\b(?!\s*\())?")
+_PATH = re.compile(r"event\.(?!time\b)[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+"""A field of the event, of which CEL is asked only where it is not simply there."""
 
 _ANY_MAP = cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
 _TYPES: Mapping[Kind, cel.Type] = {
@@ -180,10 +183,12 @@ def _members(source: str) -> _Members | None:
 class Activation:
     """What one event (or firing) gives to all expressions on it; converted for a few at once."""
 
-    __slots__ = ("_converted", "_values")
+    __slots__ = ("_converted", "_values", "_variables")
 
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        self._values = values
+    def __init__(self, variables: Mapping[str, Any]) -> None:
+        self._variables = variables
+        self._values: Mapping[str, Any] | None = None
+        """As CEL takes them; made when it is first asked."""
         self._converted: dict[tuple[Scope, _Members | None], cel.Activation] = {}
 
     @classmethod
@@ -192,19 +197,24 @@ class Activation:
 
         A map whose `time` is a datetime gives that as `<name>.time`, as an Event does.
         """
-        values: dict[str, Any] = {}
-        for name, value in variables.items():
-            if isinstance(value, Event):
-                values[name] = value.root()
-                values[f"{name}.time"] = to_datetime(value.time)
-            elif isinstance(value, list) and value and isinstance(value[0], Event):
-                values[name] = [event.root() for event in value]
-            elif isinstance(value, dict) and isinstance(value.get("time"), datetime):
-                values[name] = value | {"time": timestamp(value["time"])}
-                values[f"{name}.time"] = value["time"]
-            else:
-                values[name] = value
-        return cls(values)
+        return cls(variables)
+
+    def scalar(self, path: Sequence[str]) -> str | int | float | bool | None:
+        """What stands in `event` at a path, where CEL would give it back as it is; else None."""
+        value = self._variables.get("event")
+        if isinstance(value, Event):
+            value = value.root()
+        for name in path:
+            if type(value) is not dict:
+                return None
+            value = value.get(name)
+        if isinstance(value, str):
+            return None if "\0" in value else value
+        if isinstance(value, bool):
+            return value
+        if isinstance(value, int):
+            return value if -(2**63) <= value < 2**63 else None
+        return value if isinstance(value, float) and isfinite(value) else None
 
     def within(self, scope: Scope, members: _Members | None) -> cel.Activation:
         """`members` is what is needed of `event`: converting all of it takes longer than asking."""
@@ -213,9 +223,27 @@ class Activation:
             members = None  # many expressions share the whole event
         found = converted.get((scope, members))
         if found is None:
+            if self._values is None:
+                self._values = _values(self._variables)
             found = scope.environment.Activation(_reduced(self._values, members))
             converted[scope, members] = found
         return found
+
+
+def _values(variables: Mapping[str, Any]) -> Mapping[str, Any]:
+    values: dict[str, Any] = {}
+    for name, value in variables.items():
+        if isinstance(value, Event):
+            values[name] = value.root()
+            values[f"{name}.time"] = to_datetime(value.time)
+        elif isinstance(value, list) and value and isinstance(value[0], Event):
+            values[name] = [event.root() for event in value]
+        elif isinstance(value, dict) and isinstance(value.get("time"), datetime):
+            values[name] = value | {"time": timestamp(value["time"])}
+            values[f"{name}.time"] = value["time"]
+        else:
+            values[name] = value
+    return values
 
 
 def _reduced(values: Mapping[str, Any], members: _Members | None) -> Mapping[str, Any]:
@@ -233,12 +261,13 @@ def _reduced(values: Mapping[str, Any], members: _Members | None) -> Mapping[str
 class Expression:
     """A compiled expression, bound to a scope."""
 
-    __slots__ = ("_builds", "_members", "_program", "place", "scope", "source", "type")
+    __slots__ = ("_builds", "_members", "_path", "_program", "place", "scope", "source", "type")
 
     def __init__(self, program: cel.Expression, source: str, scope: Scope, place: str) -> None:
         self._program = program
         self._builds = _BUILDING.search(source) is not None
         self._members = _members(source)
+        self._path = tuple(source.split(".")[1:]) if _PATH.fullmatch(source) else None
         self.source = source
         self.scope = scope
         self.place = place
@@ -296,6 +325,8 @@ class Expression:
 
         Raises EvaluationError.
         """
+        if self._path is not None and (found := activation.scalar(self._path)) is not None:
+            return found
         outcome = self._run(activation)
         if isinstance(outcome, Failure):
             raise EvaluationError(outcome.message, code=outcome.code, place=self.place or None)

@@ -35,7 +35,7 @@ def test_an_answer_is_that_of_cel(sign: str, literal: str):
         if answer is not None:
             answered += 1
             assert answer is asked_of_cel(source, root), value
-    is_order_of_text = literal in TEXTS and "=" != sign[-1]
+    is_order_of_text = literal in TEXTS and sign[-1] != "="
     assert answered or is_order_of_text or asked is None
 
 

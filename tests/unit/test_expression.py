@@ -1,4 +1,5 @@
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -329,6 +330,30 @@ def test_an_expression_sees_all_that_it_asks_for(source: str):
     for other in ("event.id == 'i'", "event.subject == 's'", "event.type == 't'"):
         assert Expression.condition(other, scope=ACTION).holds(activation) is True
     assert expression.holds(activation) is True
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("", "text", "a\0b", True, False, None, 0, -1, 2**62, -(2**63), 2**63, 2**64 - 1),
+        *(0.0, -0.0, 5.0, 1.5, 1e308, [1], {"b": 1, "a": 2}, [], {}),
+    ],
+)
+@pytest.mark.parametrize("path", ["event.data.x", "event.data.x.a", "event.data", "event.other"])
+def test_a_field_is_given_as_cel_gives_it(path: str, value: Any):
+    activation = Activation.of(event={"id": "i", "data": {"x": value}})
+
+    def outcome(source: str) -> str:
+        try:
+            return repr(value_of(source, activation))
+        except EvaluationError as error:
+            return error.code
+
+    assert outcome(path) == outcome(f"({path})")
+
+
+def value_of(source: str, activation: Activation) -> Any:
+    return Expression.compile(source, scope=ACTION).evaluate(activation)
 
 
 def test_integers_in_64_bits_survive():

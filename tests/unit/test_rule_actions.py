@@ -1,5 +1,3 @@
-from datetime import UTC, datetime
-
 import pytest
 
 from automations.call_action import Call
@@ -12,6 +10,7 @@ from base.errors import ConfigurationError
 from base.secret import SecretRef
 from base.time import SECOND, parse_rfc3339
 from events.event import Event, Stored
+from events.expression import ACTION, Expression
 from triggers.sink import Fired, Occasion, firing_id
 
 NOW = parse_rfc3339("2030-01-01T00:00:00Z")
@@ -306,4 +305,5 @@ def test_an_emitted_event_is_never_of_the_future():
 def test_now_is_the_time_of_rendering():
     rule = Rule.parse({"name": "r", "trigger": {"event": "x"}, "actions": [{"run": "f"}]})
     activation = Firing.of(fired(), 1, NOW).activation(rule, {}, NOW)
-    assert activation._values["now"] == datetime(2030, 1, 1, tzinfo=UTC)
+    now = Expression.compile("now", scope=ACTION)
+    assert now.evaluate(activation) == "2030-01-01T00:00:00Z"
