@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from events.change import Change
 from events.tx import DeleteSpec, InsertSpec
 from triggers.tables import TimerRow
 
+PLAIN = InsertSpec(TimerRow)
+ADD = InsertSpec(TimerRow, conflict="nothing")
 SET = InsertSpec(TimerRow, conflict="update")
 DROP = DeleteSpec(TimerRow, ("automation", "trigger", "path", "key", "due"))
 DROP_KEYS = DeleteSpec(TimerRow, ("automation", "trigger", "path", "key"))
@@ -49,3 +53,26 @@ async def test_rows_are_deleted_by_all_that_is_given_of_them(journal):
         return one, left, two, await rows(tx), await tx.delete(DROP_KEYS, [])
 
     assert await within(journal, work) == (1, [("y", 2), ("z", 3)], 2, [], 0)
+
+
+async def test_however_many_rows_there_are_each_goes_in_once_and_in_order(journal):
+    async def work(tx):
+        first = await tx.insert(PLAIN, [row(f"{n:03}", n) for n in range(93)])
+        known = await tx.insert(ADD, [row(f"{n:03}", -n) for n in range(50, 150)])
+        return first, known, await rows(tx)
+
+    given = [(f"{n:03}", n if n < 93 else -n) for n in range(150)]
+    assert await within(journal, work) == (93, 57, given)
+
+
+@pytest.mark.parametrize("place", [3, 40, 75])
+async def test_one_row_that_is_there_already_undoes_all_of_its_change(journal, place):
+    async def work(tx):
+        await tx.insert(PLAIN, [row(f"{n % 80 if n != 80 else place:03}", n) for n in range(81)])
+
+    async def look(tx):
+        return await rows(tx)
+
+    with pytest.raises(Exception, match=r"(?i)unique"):
+        await within(journal, work)
+    assert await within(journal, look) == []
