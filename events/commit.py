@@ -131,7 +131,8 @@ class Commit:
             charged = Charged([matched[n] for n in new], [owners[n] for n in new])
         if charged.matched:
             self._last = charged.matched[-1].position
-            self.stored += [Stored(m.position, m.event) for m in charged.matched]
+            new_tuple = tuple.__new__  # half of what calling the class takes
+            self.stored += [new_tuple(Stored, (m.position, m.event)) for m in charged.matched]
         return charged
 
     async def _evaluate(self, fresh: Charged) -> None:

@@ -17,7 +17,7 @@ from events.evaluation import NoRules
 from events.event import Event
 from events.journal import Journal
 from events.retention import Retention, Sweep, delete_events, forget_seen
-from events.seen import id_hash
+from events.seen import Entry, id_hash
 from events.seen_loader import SeenLoader
 from events.segmented_seen import SegmentedSeen
 from events.store import open_seen, open_writer
@@ -37,6 +37,14 @@ async def submit(journal: Journal, ids: list[str]) -> list[bool]:
     """Which of them were new."""
     receipt = await journal.submit(Change(events=[event(i) for i in ids]))
     return [position is not None for position in receipt.positions]
+
+
+def test_what_is_remembered_of_an_event_is_the_same_for_ever():
+    one = Event("é-1", "/shop", "shop.order.created", 1, 2, data={"total": 5})
+    entry = Entry.of([event("0"), one], 6)[1]
+    key, digest = "4d73fb0f9658144094037fde1db786c34b64f830", "5c647a4e8e9ea4bd"
+    assert (entry.key.hex(), entry.digest.hex()) == (key, digest)
+    assert (entry.position, entry.at, id_hash(one.id).hex()) == (7, 2, key[:24])
 
 
 @pytest.mark.parametrize("keys", [20, 150])

@@ -58,6 +58,16 @@ def test_an_event_that_concerns_nobody_has_no_hits():
     assert not evaluator(listener()).match(event(type="other")).hits
 
 
+def test_a_type_that_nobody_listened_to_is_heard_as_soon_as_somebody_does():
+    rules, late = evaluator(listener()), listener("late", event="other")
+    for _ in range(2):
+        assert not rules.match(event(type="other")).hits
+    rules.change((), [late])
+    assert rules.match(event(type="other")).hits
+    rules.change([late], ())
+    assert not rules.match(event(type="other")).hits
+
+
 def test_where_has_the_last_word():
     rules = evaluator(listener(where="event.data.total > 5"))
     assert rules.match(event(data={"total": 6})).hits
