@@ -115,9 +115,12 @@ async def tally(tx: Tx, tallies: dict[str, Tally]) -> None:
         " errors = automation.errors + t.errors,"
         " in_a_row = automation.in_a_row * t.kept + t.in_a_row,"
         " last_error = coalesce(t.last_error, automation.last_error)"
-        f" FROM {_TALLY[tx.dialect]} AS t WHERE automation.name = t.name",
+        f" FROM {_TALLY[tx.dialect]} AS t WHERE automation.name = t.name"
+        # PostgreSQL takes a list in JSON for a long one, and would look through all rules.
+        f" AND automation.name {tx.any(3, 'text')}",
         orjson.dumps(given).decode(),
         tx.now,
+        list(tallies),
     )
 
 
