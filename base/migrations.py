@@ -1,7 +1,7 @@
 """The steps from each version of the tables to the next, oldest first.
 
-A step that was released is never changed. Its statements mean the same on both databases; BLOB
-is read as BYTEA on PostgreSQL.
+A step that was released is never changed. Its statements mean the same on both databases; on
+PostgreSQL, BLOB is read as BYTEA and WITHOUT ROWID is left out.
 """
 
 from __future__ import annotations
@@ -16,12 +16,18 @@ class Migration:
 
     version: int
     statements: Sequence[str]
+    sqlite: Sequence[str] = ()
+    """What follows on SQLite alone."""
 
 
 def _of(*states: str) -> str:
     cases = " ".join(f"WHEN '{state}' THEN TRUE" for state in states)
     return f"(CASE state {cases} ELSE FALSE END)"
 
+
+_SEGMENT = "position / 8192 * 8192 + 8191"
+_WHOLE = "position / 8192 < (SELECT max(position) / 8192 FROM event)"
+"""The last segment is not full: of that the service takes care."""
 
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(
@@ -41,6 +47,31 @@ MIGRATIONS: tuple[Migration, ...] = (
             + _of("cancelling", "pending", "running"),
             "CREATE INDEX run_unwell ON run (state, id) WHERE "
             + _of("cancelled", "crashed", "failed", "skipped", "timed_out"),
+        ),
+    ),
+    Migration(
+        3,
+        (
+            (
+                "CREATE TABLE event_segment (last BIGINT NOT NULL PRIMARY KEY, "
+                "first BIGINT NOT NULL, earliest BIGINT NOT NULL, latest BIGINT NOT NULL)"
+                " WITHOUT ROWID"
+            ),
+            (
+                "CREATE TABLE event_type (segment BIGINT NOT NULL, type VARCHAR NOT NULL, "
+                "positions VARCHAR NOT NULL, PRIMARY KEY (segment, type)) WITHOUT ROWID"
+            ),
+        ),
+        sqlite=(
+            (
+                f"INSERT INTO event_segment (last, first, earliest, latest) SELECT {_SEGMENT}, "
+                f"min(position), min(time), max(time) FROM event WHERE {_WHOLE} GROUP BY 1"
+            ),
+            (
+                f"INSERT INTO event_type (segment, type, positions) SELECT {_SEGMENT}, type, "
+                f"json_group_array(position) FROM event WHERE {_WHOLE} GROUP BY 1, 2"
+            ),
+            "DROP INDEX event_type_time",
         ),
     ),
 )

@@ -60,8 +60,10 @@ def upgrade(connection: Connection) -> tuple[int, int]:
         return 0, VERSION
     for migration in MIGRATIONS:
         if migration.version > before:
-            for statement in migration.statements:
-                connection.execute(text(_spelled(statement, connection.dialect.name)))
+            dialect = connection.dialect.name
+            more = migration.sqlite if dialect == "sqlite" else ()
+            for statement in (*migration.statements, *more):
+                connection.execute(text(_spelled(statement, dialect)))
                 failpoint("mid_migration")
             _record(connection, migration.version)
     return before, VERSION
@@ -84,7 +86,9 @@ def _set_options(dialect: str) -> None:
 
 
 def _spelled(statement: str, dialect: str) -> str:
-    return statement.replace(" BLOB ", " BYTEA ") if dialect == "postgresql" else statement
+    if dialect == "sqlite":
+        return statement
+    return statement.replace(" BLOB ", " BYTEA ").removesuffix(" WITHOUT ROWID")
 
 
 def _record(connection: Connection, version: int) -> None:

@@ -15,8 +15,9 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from base.time import Micros
+from events import type_index
 from events.event import Event, Stored
-from events.tables import EventRow, PendingRow
+from events.tables import EventRow, EventTypeRow, PendingRow
 from events.tx import InsertSpec, Tx
 
 if TYPE_CHECKING:
@@ -158,7 +159,15 @@ async def find(session: AsyncSession, query: Query, seen: Seen | None = None) ->
         beyond = position > query.after if query.order == "asc" else position < query.after
         statement = statement.where(beyond)
     statement = statement.order_by(position if query.order == "asc" else position.desc())
-    rows = await session.exec(statement.limit(min(query.limit, MAX_PAGE)))
+    limit = min(query.limit, MAX_PAGE)
+    if not sqlite or query.type is None or query.correlationid is not None:
+        return [stored(row) for row in await session.exec(statement.limit(limit))]
+    listed = _matching(type_index.listed(), col(EventTypeRow.type), query.type, sqlite=True)
+    rows: list[Any] = []
+    for part in await type_index.parts(session, query, listed):
+        rows += await session.exec(statement.where(part).limit(limit - len(rows)))
+        if len(rows) >= limit:
+            break
     return [stored(row) for row in rows]
 
 

@@ -27,6 +27,11 @@ log = structlog.get_logger()
 
 _TARGET = 0.005
 _SMALLEST, _LARGEST = 20, 5_000
+_EMPTY_SEGMENTS = (
+    "DELETE FROM event_type WHERE segment < (SELECT min(position) FROM event)",
+    "DELETE FROM event_segment WHERE last < (SELECT min(position) FROM event)",
+)
+"""Where all events of a segment are gone, nobody needs to know where they were."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,7 @@ class Retention:
 
 async def delete_events(tx: Tx, cutoff: Micros, limit: int) -> int:
     """The oldest events; never the newest of all, whose position the log goes on from."""
-    return await tx.execute(
+    removed = await tx.execute(
         "DELETE FROM event WHERE position IN ("
         "SELECT position FROM event WHERE received < $1 AND position < "
         "(SELECT max(position) FROM event) "
@@ -108,6 +113,10 @@ async def delete_events(tx: Tx, cutoff: Micros, limit: int) -> int:
         cutoff,
         limit,
     )
+    if removed and tx.dialect == "sqlite":
+        for statement in _EMPTY_SEGMENTS:
+            await tx.execute(statement)
+    return removed
 
 
 async def delete_deliveries(tx: Tx, cutoff: Micros, limit: int) -> int:

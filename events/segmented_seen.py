@@ -38,6 +38,7 @@ from events.id_filter import GROUP, PARTS, IdFilter
 from events.seen import KEY_BYTES, Earlier, Entry, id_hash
 from events.tables import SeenBlockRow, SeenFilterRow, SeenTailRow
 from events.tx import InsertSpec, Tx
+from events.type_index import TypeIndex
 
 SEGMENT_KEYS = 16_384
 BLOCKS = 64
@@ -89,6 +90,7 @@ class SegmentedSeen:
         self._newest: Micros = 0
         self._fresh: dict[bytes, bytes] = {}
         self._closing: _Closing | None = None
+        self._types = TypeIndex()
         self._doubtful = False
         """Nobody knows whether the last transaction was committed: the tail is read again."""
         self._read(tail)
@@ -117,6 +119,7 @@ class SegmentedSeen:
         elif self._unsaved:
             await self._save(tx)
         self._newest = max(self._newest, entries[-1].at)
+        await self._types.append(tx, placed)
         await log.append(tx, placed)
         return duplicates
 
@@ -135,6 +138,7 @@ class SegmentedSeen:
         return found
 
     def settle(self, committed: bool | None) -> None:
+        self._types.settle(committed)
         self._doubtful = self._doubtful or committed is None
         closing = self._closing
         if committed and self._saving is not None:

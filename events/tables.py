@@ -21,7 +21,8 @@ class EventRow(SQLModel, table=True):
 
     __tablename__ = "event"
     __table_args__ = (
-        Index("event_type_time", "type", "time"),
+        # SQLite has `EventTypeRow` for it.
+        Index("event_type_time", "type", "time").ddl_if(dialect="postgresql"),
         # Chains are followed from what they derived: the first event is found by its own id.
         index("event_correlation", "correlationid", where="causationid IS NOT NULL"),
     )
@@ -40,6 +41,32 @@ class EventRow(SQLModel, table=True):
     """The other attributes, as a JSON object; null where there are none."""
     data: bytes | None = Field(sa_column=Column(LargeBinary, nullable=True))
     """The JSON text of `data`; null where the event has none."""
+
+
+class EventSegmentRow(SQLModel, table=True):
+    """A stretch of the log on SQLite of which is written down where each type is."""
+
+    __tablename__ = "event_segment"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    last: int = Field(sa_column=big(primary_key=True))
+    first: int = Field(sa_column=big())
+    earliest: int = Field(sa_column=big())
+    """Of the times of its events, as `latest`."""
+    latest: int = Field(sa_column=big())
+
+
+class EventTypeRow(SQLModel, table=True):
+    """Where in a segment the events of a type are (see `type_index.py`)."""
+
+    __tablename__ = "event_type"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    segment: int = Field(sa_column=big(primary_key=True))
+    """Its last position."""
+    type: str = Field(primary_key=True)
+    positions: str
+    """A JSON array, in order."""
 
 
 class SeenRow(SQLModel, table=True):

@@ -9,13 +9,17 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
 
-from base.database import Address, upgrade
+from base.database import Address, Database, upgrade
 from base.errors import ConfigurationError
 from base.schema import VERSION
+from events import log, sample
+from events.change import Change
+from events.event import Event
 
 ROOT = Path(__file__).parents[2]
 NEXT = VERSION + 1
@@ -75,13 +79,48 @@ async def test_a_database_that_is_newer_is_refused(address: Address) -> None:
     assert f"schema version {NEXT}, this program knows up to {VERSION}" in str(refused.value)
 
 
-async def test_a_database_of_the_first_version_becomes_what_a_new_one_is(address: Address) -> None:
+@pytest.mark.parametrize("version", range(1, VERSION))
+async def test_an_older_database_becomes_what_a_new_one_is(address: Address, version: int) -> None:
     assert upgraded(address, "this").returncode == 0
     new = await shape(address)
-    await make(address, (SCHEMAS / f"1.{address.dialect}.sql").read_text(), version=1)
+    ddl = (SCHEMAS / f"{version}.{address.dialect}.sql").read_text()
+    await make(address, ddl, version=version)
     older = upgraded(address, "this")
-    assert (older.stdout.strip(), older.stderr) == (f"(1, {VERSION})", "")
+    assert (older.stdout.strip(), older.stderr) == (f"({version}, {VERSION})", "")
     assert await shape(address) == new
+
+
+EVENTS = """
+INSERT INTO event
+WITH RECURSIVE g (n) AS (SELECT {first} UNION ALL SELECT n + 1 FROM g WHERE n < 20000)
+SELECT n, 'e' || n, '/old', 'kind.' || (n * 7 % 5), NULL, n * 10, n * 10, 0, 'e' || n, NULL, NULL, NULL
+FROM g;
+"""
+
+
+@pytest.mark.parametrize("first", [100, 16_384])
+async def test_events_of_an_older_database_are_found_by_their_type(
+    address: Address, running: Any, first: int
+) -> None:
+    assert upgraded(address, "this").returncode == 0
+    ddl = (SCHEMAS / f"2.{address.dialect}.sql").read_text()
+    await make(address, ddl + EVENTS.format(first=first), version=2)
+    assert upgraded(address, "this").returncode == 0
+    database = Database(address)
+    await database.open()
+    async with running(database) as journal:
+        new = Event(id="new", source="/new", type="kind.3", time=500_000, received=500_000)
+        await journal.submit(Change(events=[new]))
+    async with database.reader() as session:
+        query = log.Query(type="kind.3", limit=1_000)
+        found = [one.position for one in await log.find(session, query)]
+        wanted = [20_001, *(p for p in range(20_000, first - 1, -1) if p * 7 % 5 == 3)]
+        assert found == wanted[:1_000]
+        query = log.Query(type="kind.3", limit=1_000, order="asc", until=190_000)
+        found = [one.position for one in await log.find(session, query)]
+        assert found == [p for p in wanted[::-1] if p < 19_000][:1_000]
+    assert await sample.types(database) == [f"kind.{n}" for n in range(5)]
+    await database.close()
 
 
 async def make(address: Address, ddl: str, *, version: int) -> None:
@@ -105,6 +144,7 @@ async def shape(address: Address) -> list[tuple[object, ...]]:
                 "SELECT t.name, c.name, c.type, c.[notnull], c.pk"
                 " FROM sqlite_master t, pragma_table_info(t.name) c WHERE t.type = 'table'"
             ).fetchall()
+            columns += database.execute("SELECT name, wr FROM pragma_table_list").fetchall()
             indexes = database.execute(
                 "SELECT name, replace(sql, char(10), ' ') FROM sqlite_master WHERE type = 'index'"
             ).fetchall()
