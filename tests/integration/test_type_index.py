@@ -71,16 +71,8 @@ async def check(database: Database) -> None:
 TYPES = st.sampled_from(["a.one", "a.two", "b.one", "c"])
 MOVE = st.tuples(
     st.sampled_from(
-        [
-            "commit",
-            "commit",
-            "commit",
-            "fail",
-            "unknown, done",
-            "unknown, undone",
-            "restart",
-            "forget",
-        ]
+        ["commit"] * 3
+        + ["fail", "unknown, done", "unknown, undone", "restart", "forget", "forget, fail"]
     ),
     st.lists(st.lists(TYPES, max_size=6), min_size=1, max_size=3),
 )
@@ -102,7 +94,7 @@ class Machine:
             return
         tx = await self._writer.begin(now())
         removed = 0
-        if move == "forget":
+        if move.startswith("forget"):
             removed = await delete_events(tx, now() + SECOND, 3)
         position, *_ = await log.head(tx)
         appended = []
@@ -266,6 +258,23 @@ async def test_no_page_of_one_type_looks_at_all_events_or_sorts_them(
         assert not [step for step in plan if "TEMP B-TREE" in step], plan
         assert not [step for step in plan if step.startswith("SCAN event")], plan
         assert [step for step in plan if step.startswith("SEARCH event USING")], plan
+
+
+@pytest.mark.usefixtures("small_segments")
+async def test_the_newest_by_their_own_time_are_found_wherever_they_are_in_the_log(
+    database: Database, running: Any
+) -> None:
+    rng = random.Random(5)
+    start = now() - 1_000 * SECOND
+    times = [start + (n if n % 9 else rng.randrange(-400, 400)) * SECOND + n for n in range(90)]
+    async with running(database) as journal:
+        for n, at in enumerate(times):
+            type_ = "a.one" if n % 2 else "c"
+            await journal.submit(Change(events=[event(n, type_, at, data={"n": n})]))
+    newest = sorted((at for n, at in enumerate(times) if n % 2), reverse=True)
+    for most in (1, 4, 20, 1_000):
+        found = [one.event.time for one in await sample.newest(database, "a.one", most)]
+        assert found == newest[:most]
 
 
 # -- retention -----------------------------------------------------------------------------
