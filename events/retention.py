@@ -105,7 +105,8 @@ async def delete_events(tx: Tx, cutoff: Micros, limit: int) -> int:
     """The oldest events; never the newest of all, whose position the log goes on from."""
     removed = await tx.execute(
         "DELETE FROM event WHERE position IN ("
-        "SELECT position FROM event WHERE received < $1 AND position < "
+        # Not "<": of two upper bounds SQLite may go by the one that has all of the log below it.
+        "SELECT position FROM event WHERE received < $1 AND position <> "
         "(SELECT max(position) FROM event) "
         "AND position NOT IN (SELECT position FROM pending) "
         "AND position <= (SELECT max(position) FROM "

@@ -311,6 +311,31 @@ async def test_what_is_known_of_deleted_events_goes_with_their_segment(
         await check(database)
 
 
+async def test_a_slice_of_retention_looks_at_no_more_events_than_it_may_delete(
+    database: Database, address: Address, running: Any
+) -> None:
+    if address.path is None:
+        return  # its steps are not to be counted
+    old = now() - 1_000 * SECOND
+    async with running(database) as journal:
+        for n in range(0, 4_000, 1_000):
+            await journal.submit(Change(events=[event(n + k, "old", old) for k in range(1_000)]))
+    writer = SqliteWriter(address.path)
+    await writer.open()
+    steps = 0
+
+    def count() -> None:
+        nonlocal steps
+        steps += 10
+
+    writer._open_connection.set_progress_handler(count, 10)
+    tx = await writer.begin(now())
+    assert await delete_events(tx, now(), 20) == 20
+    assert steps < 4_000
+    await writer.rollback()
+    await writer.close()
+
+
 # -- killed --------------------------------------------------------------------------------
 
 WRITE = """
