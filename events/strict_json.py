@@ -10,7 +10,7 @@ orjson does most of the work at its own speed, and lets four things pass: a dupl
 
 * A duplicate is dropped, and its colon with it: dumped again, the document has fewer colons
   than it came with. Colons inside strings count alike on both sides, unless they came
-  escaped.
+  escaped. What is dumped as it came, byte for byte, had none.
 * A NUL and an escaped colon can only come as `\u0000` and `\u003a`.
 * An integer beyond 64 bits has nineteen digits or more, and none of them inside quotes.
 * orjson refuses to write more than 254 levels: a value deeper than 64 cannot be written
@@ -87,17 +87,24 @@ def _step(step: str | int) -> str:
 def _suspicious(raw: bytes, value: Any) -> bool:
     if b"\\" in raw and _SUSPICIOUS_ESCAPE.search(raw):
         return True
+    deep = len(raw) > _SHORT or raw.count(b"[") + raw.count(b"{") > MAX_DEPTH
+    try:
+        dumped = _dumped_deep(value) if deep else orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        return True
+    if dumped == raw:  # as it is from a program that writes JSON without spaces
+        return False
     digits = raw.translate(_DIGITS_TO_ZERO)
     if _NINETEEN_DIGITS in digits and (_LONG_NUMBER in digits or _LONG_INTEGER.search(raw)):
         return True
-    if len(raw) > _SHORT or raw.count(b"[") + raw.count(b"{") > MAX_DEPTH:
-        for _ in range(_SPARE_DEPTH):
-            value = [value]
-    try:
-        dumped = orjson.dumps(value)
-    except orjson.JSONEncodeError:
-        return True
     return dumped.count(b":") != raw.count(b":")
+
+
+def _dumped_deep(value: Any) -> bytes:
+    """Dumped from inside so many lists that a value too deep cannot be."""
+    for _ in range(_SPARE_DEPTH):
+        value = [value]
+    return orjson.dumps(value)[_SPARE_DEPTH:-_SPARE_DEPTH]
 
 
 @dataclass(frozen=True, slots=True)
