@@ -19,7 +19,7 @@ from events.change import Change, Receipt
 from events.evaluation import Evaluator, Matched
 from events.event import Event, Stored
 from events.seen import Earlier, Entry, Seen
-from events.tx import Tx
+from events.tx import Head, Tx
 
 MAX_DERIVED: Final = 256
 """Events that one change may derive and see evaluated in its own commit."""
@@ -27,9 +27,6 @@ MAX_TURN: Final = 1_000
 """Pending events evaluated in one transaction."""
 _NOBODY: Final = -1
 """The index of the change that pending events go back to: its caller was answered long ago."""
-
-Head = tuple[int, bool]
-"""The last position given out, and whether events are pending."""
 
 
 class Charged(NamedTuple):
@@ -66,7 +63,7 @@ class Commit:
         self._tx = tx
         self._seen = seen
         self._evaluator = evaluator
-        self._position = self._last = 0
+        self._position = self._last = self._epoch = 0
         self._roots: dict[str, int] = {}
         self._derived: dict[int, int] = {}
         self.backlog = False
@@ -77,18 +74,15 @@ class Commit:
     @property
     def head(self) -> Head:
         """The end of the log once this is committed."""
-        return self._last, self.backlog
+        return Head(self._last, self.backlog, self._epoch)
 
-    async def write(self, batch: Sequence[Submission], head: Head | None = None) -> None:
-        """Everything up to the commit itself; the receipts of the batch are filled.
-
-        `head` is the end of the log where it is known; otherwise it is read.
-        """
+    async def write(self, batch: Sequence[Submission]) -> None:
+        """Everything up to the commit itself; the receipts of the batch are filled."""
+        head = self._tx.head
         if head is None:
-            position, backlog, epoch = await log.head(self._tx)
-            head = position, backlog
-            await self._evaluator.follow(self._tx, epoch)
-        self._position, self.backlog = head
+            head = await log.head(self._tx)
+            await self._evaluator.follow(self._tx, head.epoch)
+        self._position, self.backlog, self._epoch = head
         self._last = self._position
         if self.backlog:
             await self._evaluate_pending()

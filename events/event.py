@@ -44,6 +44,8 @@ class Event:
     depth: int = 0
     has_data: bool = True
     encoded: bytes = b""
+    fingerprint: bytes = b""
+    """See `events.fingerprint`; empty where it was not made yet."""
     _root: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:

@@ -36,10 +36,11 @@ from base.errors import UnavailableError
 from base.failpoint import failpoint
 from base.time import Micros, now
 from events.change import Change, Lane, Receipt
-from events.commit import Commit, Head, Submission
+from events.commit import Commit, Submission
 from events.evaluation import Evaluator, Matched
 from events.event import Stored
 from events.seen import Seen
+from events.tx import Head
 from events.writer import Fault, Writer
 
 log = structlog.get_logger()
@@ -49,6 +50,11 @@ _inside: ContextVar[bool] = ContextVar("inside_transaction", default=False)
 MAX_EVENTS: Final = 1_000
 MAX_BYTES: Final = 4 << 20
 MAX_SECONDS: Final = 0.05
+FEW: Final = 24
+"""Changes up to which a transaction costs more than what is in it."""
+_TURNS: Final = 3
+"""Turns of the event loop in which the answers to a few are written, and those who send again are
+read: that makes one transaction of what would be two."""
 PATIENCE: Final = 2.5
 """Seconds that a change of the intake waits before it is told to come back."""
 _INTAKE: Final = Lane.INTAKE  # asking the enumeration for it is a call
@@ -95,7 +101,7 @@ class Journal:
         self._waiting_bytes = 0
         self._backlog = True
         self._head: Head | None = None
-        """The end of the log; known where nobody else writes, from one commit to the next."""
+        """The end of the log after the last commit here."""
         self._closing = False
         self._sweeper: asyncio.TimerHandle | None = None
         self._subscribers: list[Callable[[Sequence[Stored]], None]] = []
@@ -175,10 +181,16 @@ class Journal:
                     continue
                 self._in_flight = self._take()
                 await self._commit_batch([*self._in_flight])
+                if len(self._in_flight) < FEW:
+                    for _ in range(_TURNS):
+                        await asyncio.sleep(0)
         finally:
             if self._sweeper is not None:
                 self._sweeper.cancel()
             self._closing = True
+            for waiting in self._in_flight:
+                if not waiting.future.done():
+                    self._refuse(waiting, UnavailableError("the service stopped", code="stopping"))
             for lane in (self._service, self._intake):
                 for waiting in lane:
                     self._refuse(waiting, UnavailableError("the service stopped", code="stopping"))
@@ -326,9 +338,9 @@ class Journal:
         head, self._head = self._head, None
         committed: bool | None = False
         try:
-            tx = await self._writer.begin(self._clock())
+            tx = await self._writer.begin(self._clock(), head)
             commit = Commit(tx, self._seen, self._evaluator)
-            await commit.write(batch, head)
+            await commit.write(batch)
             failpoint("before_commit")
             committed = None  # from here on until it is known
             await self._writer.commit()
@@ -338,6 +350,5 @@ class Journal:
             _inside.reset(token)
             self._seen.settle(committed)
         self._backlog = commit.backlog
-        if self._writer.alone:
-            self._head = commit.head
+        self._head = commit.head
         return commit

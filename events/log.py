@@ -18,7 +18,7 @@ from base.time import Micros
 from events import type_index
 from events.event import Event, Stored
 from events.tables import EventRow, EventTypeRow, PendingRow
-from events.tx import InsertSpec, Tx
+from events.tx import Head, InsertSpec, Tx
 
 if TYPE_CHECKING:
     from events.seen import Seen
@@ -31,7 +31,7 @@ APPEND = InsertSpec(EventRow)
 _FIRST = InsertSpec(EventRow, tuple(name for name in APPEND.columns if name != "causationid"))
 _MARK = InsertSpec(PendingRow)
 _COLUMNS = ", ".join(f"e.{name}" for name in APPEND.columns)
-_HEAD = {
+HEAD = {
     dialect: "SELECT coalesce((SELECT max(position) FROM event), 0),"
     f" EXISTS (SELECT 1 FROM pending), {epoch}"
     for dialect, epoch in (
@@ -84,11 +84,11 @@ def row(position: int, e: Event) -> tuple[Any, ...]:
     )
 
 
-async def head(tx: Tx) -> tuple[int, bool, int]:
-    """The last position given out, whether events wait for their evaluation, and the epoch."""
-    rows = await tx.fetch(_HEAD[tx.dialect])
+async def head(tx: Tx) -> Head:
+    """The end of the log, read."""
+    rows = await tx.fetch(HEAD[tx.dialect])
     position, waiting, epoch = rows[0]
-    return int(position), bool(waiting), int(epoch)
+    return Head(int(position), bool(waiting), int(epoch))
 
 
 async def mark_pending(tx: Tx, positions: Sequence[int]) -> None:

@@ -1,7 +1,6 @@
 """The memory of deduplication: which `(source, id)` were taken, and where they are in the log.
 
-A key is 12 bytes of the id's hash, then 8 of the source's: exact enough never to meet by
-chance, and all events of one id are neighbours, which is how an event is found by its id.
+An event is known again by the key and the digest of `fingerprint.py`.
 
 PostgreSQL keeps its own cache of pages in order and has one plain table; for SQLite see
 `segmented_seen.py`.
@@ -10,9 +9,7 @@ PostgreSQL keeps its own cache of pages in order and has one plain table; for SQ
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
-from hashlib import blake2b
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -20,39 +17,19 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from base.time import Micros
 from events import log
 from events.event import Event
+from events.fingerprint import ID_BYTES, KEY_BYTES, fingerprint, id_hash
 from events.tables import SeenRow
-from events.tx import InsertSpec, Tx
+from events.tx import BULK, InsertSpec, Tx
 
-_ID_BYTES = 12
-_ID: Final = blake2b(digest_size=_ID_BYTES)
-KEY_BYTES = _ID_BYTES + 8
 _SEEN: Final = InsertSpec(SeenRow, ("key", "position", "digest", "at"), conflict="nothing")
-_REST: Final = log.APPEND.columns[1:]
+_COLUMNS: Final = log.APPEND.columns
 _APPEND: Final = f"""
-WITH taken AS ({_SEEN.postgres} RETURNING position)
-INSERT INTO event (position, {", ".join(_REST)})
-SELECT * FROM unnest($2::bigint[], {log.APPEND.arrays(_REST, first=5)}) AS e (position)
-WHERE e.position IN (SELECT position FROM taken)
+WITH taken AS ({_SEEN.postgres} RETURNING 1)
+INSERT INTO event ({", ".join(_COLUMNS)})
+{log.APPEND.unnested(_COLUMNS, first=1 + len(_SEEN.columns))}
+WHERE (SELECT count(*) FROM taken) = cardinality($1)
 """
-"""One way to the server and back instead of two."""
-
-
-@lru_cache(maxsize=4096)
-def _source_hash(source: str) -> bytes:
-    return blake2b(source.encode(), digest_size=8).digest()
-
-
-@lru_cache(maxsize=1024)
-def _body_of(type_: str) -> Any:
-    """The hash of a body before there is any. To copy one is quicker than to make one."""
-    return blake2b(digest_size=8, person=type_.encode()[:16])
-
-
-def id_hash(id_: str) -> bytes:
-    """The first part of the keys of all events with this id."""
-    hashed = _ID.copy()
-    hashed.update(id_.encode())
-    return hashed.digest()
+"""Remembers all that are new, and writes the events if all are: one round trip instead of two."""
 
 
 class Entry(NamedTuple):
@@ -68,12 +45,9 @@ class Entry(NamedTuple):
         """An entry for each, at `first` and the positions behind it."""
         made, new = [], tuple.__new__  # a third of what calling the class takes
         for position, event in enumerate(events, first):
-            id_ = _ID.copy()
-            id_.update(event.id.encode())
-            body = _body_of(event.type).copy()
-            body.update(event.encoded)
-            key = id_.digest() + _source_hash(event.source)
-            made.append(new(cls, (key, position, body.digest(), event.received)))
+            mark = event.fingerprint or fingerprint(event)
+            entry = mark[:KEY_BYTES], position, mark[KEY_BYTES:], event.received
+            made.append(new(cls, entry))
         return made
 
 
@@ -112,13 +86,23 @@ class PlainSeen:
     async def append(
         self, tx: Tx, entries: Sequence[Entry], events: Sequence[Event]
     ) -> dict[int, Earlier]:
-        rows = [
-            (*entry, *log.row(entry.position, event)[1:])
-            for entry, event in zip(entries, events, strict=True)
-        ]
-        if await tx.execute(_APPEND, *map(list, zip(*rows, strict=True))) == len(entries):
+        numbered = [(e.position, event) for e, event in zip(entries, events, strict=True)]
+        if len(entries) >= BULK:
+            if await tx.insert(_SEEN, entries) == len(entries):
+                await log.append(tx, numbered)
+                return {}
+        elif await self._append_few(tx, entries, numbered):
             return {}
-        return await self._duplicates(tx, entries)
+        duplicates = await self._duplicates(tx, entries)
+        await log.append(tx, [one for n, one in enumerate(numbered) if n not in duplicates])
+        return duplicates
+
+    async def _append_few(
+        self, tx: Tx, entries: Sequence[Entry], events: Sequence[tuple[int, Event]]
+    ) -> bool:
+        rows = [(*entry, *log.row(*one)) for entry, one in zip(entries, events, strict=True)]
+        columns = map(list, zip(*rows, strict=True))
+        return await tx.execute(_APPEND, *columns) == len(entries)
 
     async def _duplicates(self, tx: Tx, entries: Sequence[Entry]) -> dict[int, Earlier]:
         found = {}
@@ -139,6 +123,6 @@ class PlainSeen:
     async def positions(self, session: AsyncSession, id_: str) -> list[int]:
         low = id_hash(id_)
         # All keys that begin with the hash: none of them is above it with ones behind.
-        high = low + b"\xff" * (KEY_BYTES - _ID_BYTES)
+        high = low + b"\xff" * (KEY_BYTES - ID_BYTES)
         key = col(SeenRow.key)
         return list(await session.exec(select(SeenRow.position).where(key >= low, key <= high)))

@@ -34,8 +34,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from base.time import Micros
 from events import log
 from events.event import Event
+from events.fingerprint import KEY_BYTES, id_hash
 from events.id_filter import GROUP, PARTS, IdFilter
-from events.seen import KEY_BYTES, Earlier, Entry, id_hash
+from events.seen import Earlier, Entry
 from events.tables import SeenBlockRow, SeenFilterRow, SeenTailRow
 from events.tx import InsertSpec, Tx
 from events.type_index import TypeIndex

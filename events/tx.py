@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from sqlalchemy import BigInteger, Boolean, Integer, LargeBinary
 from sqlmodel import SQLModel
@@ -20,6 +20,20 @@ Dialect = Literal["sqlite", "postgresql"]
 ListOf = Literal["text", "bigint", "bytea"]
 _SEVERAL: Final = (32, 8)
 
+BULK: Final = 16
+"""From so many rows on PostgreSQL has a faster way to insert them; see `postgres.py`."""
+
+
+class Head(NamedTuple):
+    """The end of the log."""
+
+    position: int
+    """The last one given out."""
+    pending: bool
+    """Events wait for their evaluation."""
+    epoch: int
+    """How often the rules have changed; see `epoch.py`."""
+
 
 class Tx(Protocol):
     """One open transaction of the journal. Nothing in it is visible to others before the commit.
@@ -29,6 +43,8 @@ class Tx(Protocol):
 
     now: Micros
     dialect: Dialect
+    head: Head | None
+    """The end of the log as it was found, where that is known without looking."""
 
     async def execute(self, sql: str, *args: Any) -> int:
         """Run one statement; the number of rows it changed."""
@@ -71,14 +87,13 @@ class InsertSpec:
         tail = self._tail()
         head = f'INSERT INTO "{self._table.name}" ({names})'
         marks = ", ".join(["?"] * count)
-        arrays = _arrays(self._table, self.columns)
         object.__setattr__(self, "sqlite", f"{head} VALUES ({marks}){tail}")
         # As one row after another: those before the one that fails stay until the rollback.
         # Otherwise SQLite would keep what the statement changes, to take back the statement alone.
         several = head.replace("INSERT", "INSERT OR FAIL", 1) if not tail else head
         many = [(n, f"{several} VALUES {', '.join([f'({marks})'] * n)}{tail}") for n in _SEVERAL]
         object.__setattr__(self, "sqlite_many", tuple(many))
-        object.__setattr__(self, "postgres", f"{head} SELECT * FROM unnest({arrays}){tail}")
+        object.__setattr__(self, "postgres", f"{head} {self.unnested(self.columns)}{tail}")
 
     # set in __post_init__: the statement for each dialect
     sqlite: str = ""
@@ -86,9 +101,19 @@ class InsertSpec:
     """Statements for so many rows at once, the most first: a run of a statement costs as much as a row."""
     postgres: str = ""
 
-    def arrays(self, columns: Sequence[str], *, first: int) -> str:
-        """Columns of the table as parameters of PostgreSQL's `unnest`, numbered from `first`."""
-        return _arrays(self._table, columns, first)
+    def unnested(self, columns: Sequence[str], *, first: int = 1) -> str:
+        """Rows of these columns from arrays, which are parameters numbered from `first`.
+
+        Side by side in the list of results: as a table PostgreSQL would write each array down
+        before it reads them together.
+        """
+        arrays = _arrays(self._table, columns, first)
+        return f"SELECT {', '.join(f'unnest({array})' for array in arrays)}"
+
+    @property
+    def table(self) -> str:
+        """The name of the table."""
+        return str(self._table.name)
 
     @property
     def _table(self) -> Any:
@@ -119,7 +144,9 @@ class DeleteSpec:
         table = _table(self.model)
         same = " AND ".join(f"{name} = ?" for name in self.columns)
         joined = " AND ".join(f"t.{name} = g.{name}" for name in self.columns)
-        given = f"unnest({_arrays(table, self.columns)}) AS g ({', '.join(self.columns)})"
+        given = (
+            f"unnest({', '.join(_arrays(table, self.columns))}) AS g ({', '.join(self.columns)})"
+        )
         object.__setattr__(self, "sqlite", f'DELETE FROM "{table.name}" WHERE {same}')
         object.__setattr__(
             self, "postgres", f'DELETE FROM "{table.name}" AS t USING {given} WHERE {joined}'
@@ -134,10 +161,10 @@ def _table(model: type[SQLModel]) -> Any:
     return model.__table__  # type: ignore[attr-defined]  # SQLModel adds it to tables
 
 
-def _arrays(table: Any, columns: Sequence[str], first: int = 1) -> str:
-    """The columns as parameters of PostgreSQL's `unnest`, numbered from `first`."""
+def _arrays(table: Any, columns: Sequence[str], first: int = 1) -> list[str]:
+    """The columns as arrays for PostgreSQL's `unnest`, parameters numbered from `first`."""
     kinds = [_postgres_type(table.columns[name].type) for name in columns]
-    return ", ".join(f"${n}::{kind}[]" for n, kind in enumerate(kinds, first))
+    return [f"${n}::{kind}[]" for n, kind in enumerate(kinds, first)]
 
 
 def _postgres_type(kind: Any) -> str:

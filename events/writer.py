@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Protocol
 
 from base.time import Micros
-from events.tx import Dialect, Tx
+from events.tx import Dialect, Head, Tx
 
 
 class Fault(Enum):
@@ -27,15 +27,17 @@ class Writer(Protocol):
     """
 
     dialect: Dialect
-    alone: bool
-    """Nobody else writes to this database, so what is known of its end stays true."""
 
     async def open(self) -> None: ...
 
     async def close(self) -> None: ...
 
-    async def begin(self, now: Micros) -> Tx:
-        """Wait for the turn and open a transaction. Reconnects if the connection was lost."""
+    async def begin(self, now: Micros, head: Head | None = None) -> Tx:
+        """Wait for the turn and open a transaction. Reconnects if the connection was lost.
+
+        `head` is where the log ended after the last commit here; the transaction has it where
+        nobody else has written since.
+        """
         ...
 
     async def commit(self) -> None:

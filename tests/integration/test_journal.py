@@ -11,14 +11,14 @@ import pytest
 from base.database import Database
 from base.errors import ConflictError, UnavailableError
 from base.time import now
-from events import log
+from events import epoch, log
 from events.change import Change, Lane, Receipt
 from events.commit import MAX_DERIVED
 from events.evaluation import Matched
 from events.event import Event, Stored, derive
 from events.journal import Journal
 from events.store import open_seen
-from events.tx import Tx
+from events.tx import Head, Tx
 from events.writer import Fault
 
 
@@ -142,6 +142,59 @@ async def test_a_failing_change_fails_alone_and_the_others_keep_their_order(
     assert [s.event.id for s in await stored(database)] == [f"e{n}" for n in range(40)]
 
 
+@pytest.mark.parametrize("bad", ["a\0b", "\ud800"])
+async def test_an_event_that_cannot_be_stored_fails_alone_among_many(
+    database: Database, running: Any, bad: str
+) -> None:
+    """The one is refused by the server, the other cannot even be sent."""
+    if database.address.dialect == "sqlite" and bad == "a\0b":
+        return  # it stores any character
+    events = [event(f"e{n}") for n in range(40)]
+    events[30].subject = bad
+    async with running(database) as journal:
+        futures = [journal.enqueue(Change(events=[e])) for e in events]
+        results = await asyncio.gather(*futures, return_exceptions=True)
+        assert [n for n, r in enumerate(results) if isinstance(r, Exception)] == [30]
+    assert [s.event.id for s in await stored(database)] == [e.id for e in events if e.id != "e30"]
+
+
+async def test_servers_of_one_database_go_on_where_the_other_left_off(
+    database: Database, running: Any
+) -> None:
+    if database.address.dialect == "sqlite":
+        return  # it has one server
+    told: list[tuple[str, int]] = []
+
+    class Following(Fan):
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
+        async def follow(self, tx: Tx, epoch: int) -> None:
+            told.append((self.name, epoch))
+
+    async def change(tx: Tx) -> list[Event]:
+        await epoch.advance(tx)
+        return []
+
+    async with (
+        running(database, Following("one")) as one,
+        running(database, Following("two")) as two,
+    ):
+        for n, journal in enumerate([one, one, one, two, one, two, two, one], 1):
+            assert (await journal.submit(Change(events=[event(f"{n}")]))).positions == [n]
+        told.clear()
+        await one.submit(Change(operation=change))
+        await one.submit(Change(events=[event("a")]))
+        await one.submit(Change(events=[event("b")]))
+        await two.submit(Change(events=[event("c")]))
+        assert told == [("one", 1), ("two", 1)]
+        pairs = [(one, two)[n % 2].enqueue(Change(events=[event(f"x{n}")])) for n in range(200)]
+        receipts = await asyncio.gather(*pairs)
+    positions = [position for receipt in receipts for position in receipt.positions]
+    assert sorted(positions) == list(range(12, 212))
+
+
 async def test_a_settlement_knows_what_was_a_duplicate(journal: Journal) -> None:
     told: list[list[int | None]] = []
 
@@ -247,11 +300,11 @@ class Flaky:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._writer, name)
 
-    async def begin(self, at: int) -> Tx:
+    async def begin(self, at: int, head: Head | None = None) -> Tx:
         if self.away:
             self.away -= 1
             raise ConnectionRefusedError
-        return await self._writer.begin(at)  # type: ignore[no-any-return]
+        return await self._writer.begin(at, head)  # type: ignore[no-any-return]
 
     async def commit(self) -> None:
         await self._writer.commit()

@@ -15,12 +15,14 @@ from events import log, segmented_seen
 from events.change import Change
 from events.evaluation import NoRules
 from events.event import Event
+from events.fingerprint import id_hash
 from events.journal import Journal
 from events.retention import Retention, Sweep, delete_events, forget_seen
-from events.seen import Entry, id_hash
+from events.seen import Entry
 from events.seen_loader import SeenLoader
 from events.segmented_seen import SegmentedSeen
 from events.store import open_seen, open_writer
+from events.tx import BULK
 
 
 @pytest.fixture
@@ -78,6 +80,28 @@ async def test_a_duplicate_behind_a_new_one_leaves_its_place_to_the_next(
             assert await submit(journal, [id_]) == [True]
     async with running(database) as journal:
         assert await submit(journal, ["a", "b", "c", "d", "e", "f"]) == [False] * 5 + [True]
+
+
+@pytest.mark.parametrize("doubt", [False, True])
+async def test_among_many_events_those_known_change_nothing_and_the_others_are_stored(
+    database: Database, running: Any, monkeypatch: pytest.MonkeyPatch, *, doubt: bool
+) -> None:
+    """PostgreSQL hopes that none is known; for a while after one was, it looks first."""
+    from events import postgres
+
+    monkeypatch.setattr(postgres, "_DOUBT", int(doubt))
+    many = 2 * BULK
+    async with running(database) as journal:
+        taken = [f"0-{n}" for n in range(many)]
+        assert await submit(journal, taken) == [True] * many
+        for round_ in range(1, 5):
+            fresh = [f"{round_}-{n}" for n in range(many)]
+            ids = [*fresh, taken[round_], fresh[3], *taken[-2:]]
+            assert await submit(journal, ids) == [True] * many + [False] * 4
+            taken += fresh
+    async with database.reader() as session:
+        found = await log.find(session, log.Query(order="asc", limit=1_000))
+    assert [s.event.id for s in found] == taken
 
 
 @pytest.mark.usefixtures("small_segments")

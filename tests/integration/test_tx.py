@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from events.change import Change
-from events.tx import DeleteSpec, InsertSpec
+from events.tx import BULK, DeleteSpec, InsertSpec
 from triggers.tables import TimerRow
 
 PLAIN = InsertSpec(TimerRow)
@@ -42,6 +42,29 @@ async def test_a_row_that_is_there_already_becomes_the_new_one(journal):
         return await rows(tx)
 
     assert await within(journal, work) == [("x", 3), ("y", 2), ("z", 4)]
+
+
+async def test_many_rows_go_in_as_a_few_do(journal):
+    def many(first):
+        return [row(f"{n:03}", n) for n in range(first, first + 2 * BULK)]
+
+    async def work(tx):
+        new = [await tx.insert(ADD, many(first)) for first in (0, 5, 100)]
+        changed = await tx.insert(SET, [(*one[:-1], -1) for one in many(0)])
+        return new, changed, await rows(tx)
+
+    new, changed, found = await within(journal, work)
+    assert (new, changed) == ([2 * BULK, 5, 2 * BULK], 2 * BULK)
+    high = [*range(2 * BULK, 2 * BULK + 5), *range(100, 100 + 2 * BULK)]
+    assert found == [(f"{n:03}", -1) for n in range(2 * BULK)] + [(f"{n:03}", n) for n in high]
+
+    async def twice(tx):
+        await tx.insert(PLAIN, many(500))
+        return await tx.insert(PLAIN, many(510))
+
+    with pytest.raises(Exception, match=r"(?i)unique"):
+        await within(journal, twice)
+    assert await within(journal, rows) == found
 
 
 async def test_rows_are_deleted_by_all_that_is_given_of_them(journal):
