@@ -175,6 +175,8 @@ class Settings(_Group):
     """Networks whose X-Forwarded-For is believed."""
     hosts: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
     """Names besides the loopback's under which clients reach the server, through a proxy."""
+    reader: bool = True
+    """Read events in a second process while many come in and a core is left for it."""
     shutdown: Span = timedelta(seconds=20)
     """How long a stop may drain."""
     limits: Limits = Limits()

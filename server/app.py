@@ -7,8 +7,10 @@ commits what still waits, and last the database is closed.
 
 from __future__ import annotations
 
+import os
+import select
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -58,12 +60,15 @@ from server.floors import Engine, Floors
 from server.gate import Gate
 from server.hooks import Hooks
 from server.http import Http
+from server.intake.lending import Lending
 from server.refusals import Refusals
 from server.remembering import limits
+from server.route import Route
 from server.router import Router
 from server.skew import ClockSkew
 from server.storage import Background, Outgoing, Storage
 from server.stream import LiveStream
+from server.timing import Timing
 from server.watch import FolderWatch
 from triggers import retention as window_retention
 from triggers.evaluator import TriggerEvaluator
@@ -110,12 +115,15 @@ async def composed(settings: Settings) -> AsyncIterator[App]:
         openapi = OpenApi(version("ensue-server"))
         routes = [*openapi.routes(), *face.routes(floors, refusals, stream, lambda: http.url)]
         openapi.describe(routes)
+        timing = Timing(floors.metrics.http_request_seconds)
+        lending = _lending(settings, routes, timing)
         http = Http(
             Router(routes),
             Gate(loopback=settings.loopback, names=settings.hosts),
             Bodies(settings.limits.event_size),
             address=(settings.host, settings.port),
-            seconds=floors.metrics.http_request_seconds,
+            timing=timing,
+            lending=lending,
         )
         http.on_stop = stream.end
         services = [
@@ -133,6 +141,7 @@ async def composed(settings: Settings) -> AsyncIterator[App]:
             Figures(floors.database, count_rules(floors.metrics), count_runs(floors.metrics)),
             *floors.engine.services,
             FolderWatch(settings.directory / "sources", SUFFIXES, floors.hooks.load),
+            *((lending,) if lending else ()),
             http,
         ]
         yield App(floors, ServiceGroup(services, grace=settings.shutdown), http)
@@ -240,6 +249,23 @@ def _engine(
         worker=worker,
         rescue=Rescue(journal, lease=runs.lease // _MICROSECOND, watch=clock),
     )
+
+
+def _lending(settings: Settings, routes: Iterable[Route], timing: Timing) -> Lending | None:
+    """A reader beside the server, where that can be and a core is left for it."""
+    if not (settings.reader and hasattr(select, "epoll") and len(os.sched_getaffinity(0)) > 1):
+        return None
+    limits = settings.limits
+    for route in routes:
+        if route.decoded is not None:
+            return Lending(
+                route,
+                route.decoded,
+                timing,
+                max_bytes=limits.event_size,
+                max_events=limits.batch_events,
+            )
+    return None
 
 
 def _housekeeping(floors: Floors) -> Background:

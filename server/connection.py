@@ -12,6 +12,7 @@ the middle of something that aiohttp is reading.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, Final
@@ -20,7 +21,9 @@ from aiohttp import web
 from aiohttp.http_parser import RawRequestMessage
 
 from base.errors import InvalidInputError
-from server.express import END, Boarded, Express
+from server.express import Boarded, Express
+from server.intake.head import END
+from server.intake.lending import Lending
 from server.problems import problem, unexpected
 
 KEEPALIVE: Final = 75.0
@@ -40,11 +43,31 @@ _BUSY: Final = (
 class Connection(web.RequestHandler):
     """One connection."""
 
-    __slots__ = ("_boarded", "_express", "_first", "_held", "_whole")
+    __slots__ = (
+        "_boarded",
+        "_came",
+        "_connections",
+        "_express",
+        "_first",
+        "_held",
+        "_lending",
+        "_whole",
+    )
 
-    def __init__(self, express: Express, manager: web.Server, **options: Any) -> None:
-        super().__init__(manager, **options)
+    def __init__(
+        self,
+        express: Express,
+        lending: Lending | None,
+        came: bytes | None,
+        connections: Connections,
+        **options: Any,
+    ) -> None:
+        """`came` is what was read of a connection that comes back from the reader."""
+        super().__init__(connections, **options)
+        self._connections = connections
         self._express = express
+        self._lending = lending
+        self._came = came
         self._boarded: Boarded | None = None
         self._held = b""
         self._whole = True
@@ -52,7 +75,13 @@ class Connection(web.RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._first = asyncio.get_running_loop().call_later(HEADERS, self._silent)
+        came = self._came
+        patience = KEEPALIVE if came == b"" else HEADERS
+        self._first = asyncio.get_running_loop().call_later(patience, self._silent)
+        if came:
+            lending, self._lending = self._lending, None  # it was given back for a reason
+            self.data_received(came)
+            self._lending = lending
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._first.cancel()
@@ -63,7 +92,7 @@ class Connection(web.RequestHandler):
             super().data_received(data)  # how aiohttp asks itself to go on
         elif self._boarded is not None:
             self._hold(data)
-        elif not (self._whole and self._idle and self._board(data)):
+        elif not (self._whole and self._idle and (self._lend(data) or self._board(data))):
             before = len(self._messages)
             super().data_received(data)
             self._whole = self._whole and self._learn(data, before)
@@ -79,6 +108,22 @@ class Connection(web.RequestHandler):
         waiter = self._waiter
         return not self._request_count or (waiter is not None and not waiter.done())
 
+    def _lend(self, data: bytes) -> bool:
+        """Give the connection to the reader, if there is one, with the request that just came."""
+        lending, transport = self._lending, self.transport
+        if lending is None or not lending.lending or transport is None:
+            return False
+        if not lending.pays(len(data), self._connections.count):
+            return False
+        if self._force_close or self._close or self._paused:
+            return False
+        if transport.get_write_buffer_size():
+            return False
+        if not self._express.knows(data, lending.route) or not lending.lend(transport, data):
+            return False
+        transport.abort()  # this end of it: the connection lives on in the reader
+        return True
+
     def _board(self, data: bytes) -> bool:
         if self._force_close or self._close or self._paused:
             return False
@@ -88,6 +133,8 @@ class Connection(web.RequestHandler):
         self._boarded = boarded
         self._request_count += 1
         self._stay()
+        if self._lending is not None:
+            self._lending.note(len(data), self._connections.count)
         boarded.future.add_done_callback(self._land)
         return True
 
@@ -98,7 +145,6 @@ class Connection(web.RequestHandler):
         if boarded is None or transport is None or transport.is_closing():
             return
         transport.write(self._express.answer(boarded))
-        self._stay()
         if self._held:
             held, self._held = self._held, b""
             transport.resume_reading()
@@ -119,11 +165,10 @@ class Connection(web.RequestHandler):
         message, payload = self._messages[-1]
         if not isinstance(message, RawRequestMessage) or message.chunked or not payload.is_eof():
             return False
-        head = data[: data.find(END)]
         length = int(message.headers.get("Content-Length", "0"))
-        if len(head) + len(END) + length != len(data):
+        if data.find(END) + len(END) + length != len(data):
             return False
-        self._express.learn(head, message, length)
+        self._express.learn(data, message)
         return True
 
     def _stay(self) -> None:
@@ -158,18 +203,37 @@ class Connections(web.Server):
         self,
         handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
         express: Express,
+        lending: Lending | None = None,
         *,
         limit: int,
     ) -> None:
         super().__init__(handler)
         self._express = express
+        self._lending = lending
         self._limit = limit
+        if lending is not None:
+            lending.home = self.take_home
+
+    @property
+    def count(self) -> int:
+        """How many there are, lent ones too."""
+        return len(self._connections) + (self._lending.lent if self._lending else 0)
 
     def __call__(self) -> web.RequestHandler:
-        if len(self._connections) >= self._limit:
+        return self._connection(None)
+
+    async def take_home(self, back: socket.socket, came: bytes) -> None:
+        """Go on with a connection that was lent; `came` was read of it and not answered."""
+        loop = asyncio.get_running_loop()
+        await loop.connect_accepted_socket(lambda: self._connection(came), back)
+
+    def _connection(self, came: bytes | None) -> web.RequestHandler:
+        if self.count >= self._limit:
             return _Refused()  # type: ignore[return-value]  # a protocol, which is all that is asked
         return Connection(
             self._express,
+            self._lending,
+            came,
             self,
             loop=self._loop,
             access_log=None,  # none is wanted

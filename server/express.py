@@ -1,10 +1,10 @@
-"""The express lane: a request whose head is that of one before it, byte for byte.
+"""The express lane: a request whose head is like one before it, but for the body's length.
 
 A client that sends event after event sends the same head each time. What aiohttp makes of a
 head (parser, request, stream, task) costs about as much as all the rest of taking an event in,
 so when it has read an ordinary POST for a route that has an express lane, the bytes of the head
-are remembered together with what they mean. The next request that begins with those very bytes,
-and comes whole in one piece, is begun without reading its head again.
+are remembered together with what they mean. The next request that begins with a head like it
+(`server/intake/head.py`), and comes whole in one piece, is begun without reading its head again.
 
 No head is parsed here: only what aiohttp understood is remembered, and whatever differs by a
 byte, or comes in pieces, or is refused on the express lane, goes the ordinary way from its start.
@@ -13,7 +13,7 @@ byte, or comes in pieces, or is refused on the express lane, goes the ordinary w
 from __future__ import annotations
 
 from asyncio import Future
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Final
@@ -23,15 +23,13 @@ from aiohttp.http_parser import RawRequestMessage
 
 from base.errors import EnsueError
 from server.gate import Gate
+from server.intake.head import MAX_HEADS, likeness, told_once
 from server.problems import problem, unexpected
-from server.quick import spelled, spelled_json
+from server.quick import spelled
 from server.route import Flight, Route
+from server.spelling import spelled_json
 from server.timing import Timing
 
-MAX_HEADS: Final = 1_024
-MAX_HEAD: Final = 2_048
-"""Bytes of a head that is worth remembering."""
-END: Final = b"\r\n\r\n"
 _ORDINARY_WAY: Final = ("Origin", "Expect", "Content-Encoding", "Transfer-Encoding", "Upgrade")
 _ATTRIBUTE: Final = "ce-"
 
@@ -40,7 +38,6 @@ _ATTRIBUTE: Final = "ce-"
 class _Head:
     route: Route
     content_type: str | None
-    length: int
 
 
 @dataclass(slots=True)
@@ -49,11 +46,8 @@ class Boarded:
 
     route: Route
     flight: Flight
+    future: Future[Any]
     began: float
-
-    @property
-    def future(self) -> Future[Any]:
-        return self.flight.future
 
 
 class Express:
@@ -64,11 +58,18 @@ class Express:
         self._gate = gate
         self._timing = timing
         self._heads: dict[bytes, _Head] = {}
+        self.on_learned: Callable[[Route, bytes, str | None], None] = lambda *_: None
+        """Told of each kind of head that was not known: its route, likeness and content type."""
 
-    def learn(self, head: bytes, message: RawRequestMessage, length: int) -> None:
-        """Remember the head that aiohttp read as `message`, if the express lane is for such."""
+    def learn(self, data: bytes, message: RawRequestMessage) -> None:
+        """Remember the head of the one request that `data` is, which aiohttp read as `message`."""
+        found = likeness(data)
+        if found and found[0] not in self._heads and told_once(data, found[1]):
+            self._learn(found[0], message)
+
+    def _learn(self, like: bytes, message: RawRequestMessage) -> None:
         route = self._routes.get(message.path)
-        if route is None or route.method != message.method or len(head) > MAX_HEAD:
+        if route is None or route.method != message.method:
             return
         if message.version != HttpVersion11 or message.should_close:
             return
@@ -83,20 +84,28 @@ class Express:
             return
         if len(self._heads) >= MAX_HEADS:
             del self._heads[next(iter(self._heads))]
-        self._heads[head] = _Head(route, headers.get("Content-Type"), length)
+        content_type = headers.get("Content-Type")
+        self._heads[like] = _Head(route, content_type)
+        self.on_learned(route, like, content_type)
+
+    def knows(self, data: bytes, route: Route) -> bool:
+        """Whether `data` is one whole request for this route, of those for the express lane."""
+        found = likeness(data)
+        head = self._heads.get(found[0]) if found and found[2] == len(data) else None
+        return head is not None and head.route is route
 
     def board(self, data: bytes) -> Boarded | None:
         """Begin the one request that `data` is; None if that has to go the ordinary way."""
-        end = data.find(END)
-        head = self._heads.get(data[:end])
-        if head is None or len(data) - end - len(END) != head.length or head.route.express is None:
+        found = likeness(data)
+        head = self._heads.get(found[0]) if found else None
+        if found is None or head is None or head.route.express is None or found[2] != len(data):
             return None
         began = perf_counter()
         try:
-            flight = head.route.express(head.content_type, data[end + len(END) :])
+            flight = head.route.express(head.content_type, data[found[1] :])
         except EnsueError:
             return None  # nothing was begun: the ordinary way refuses it with its reasons
-        return Boarded(head.route, flight, began)
+        return Boarded(head.route, flight, flight.future, began)
 
     def answer(self, boarded: Boarded) -> bytes:
         """The whole answer, as it goes over the wire."""

@@ -25,7 +25,7 @@ from server.floors import Floors
 from server.flow_shape import shape
 from server.lookup import Lookup
 from server.refusals import Refusals
-from server.remembering import limits
+from server.remembering import limits as remembering_limits
 from server.remote import Proxies
 from server.route import Route
 from server.stream import LiveStream
@@ -36,7 +36,8 @@ def routes(
 ) -> Iterator[Route]:
     """The whole API."""
     database, journal, metrics = floors.database, floors.journal, floors.metrics
-    page = floors.settings.limits.page
+    limits = floors.settings.limits
+    page = limits.page
     hooks_api = HooksApi(
         floors.hooks,
         journal=journal,
@@ -47,7 +48,12 @@ def routes(
     )
     lookup = Lookup(database, floors.seen)
     yield from EventsApi(
-        journal, lookup, metrics, page=page, limit=floors.settings.limits.event_size
+        journal,
+        lookup,
+        metrics,
+        page=page,
+        limit=limits.event_size,
+        batch=limits.batch_events,
     ).routes()
     yield from AutomationsApi(
         database, floors.rulebook, floors.occasions, lookup, page=page
@@ -66,7 +72,7 @@ def routes(
 def _laboratory(floors: Floors, lookup: Lookup) -> Iterator[Route]:
     """What is asked of rules: why they did what they did, and what drafts of them would do."""
     database, rules, variables = floors.database, floors.rules, floors.settings.vars
-    laboratory = Laboratory(limits(floors.settings))
+    laboratory = Laboratory(remembering_limits(floors.settings))
     yield from ExplainApi(database, rules, lookup).routes()
     yield from WindowsApi(database, rules, page=floors.settings.limits.page).routes()
     yield from BacktestApi(database, rules, laboratory, variables=variables).routes()

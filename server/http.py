@@ -15,7 +15,6 @@ from time import perf_counter
 from typing import Final
 
 from aiohttp import web
-from prometheus_client import Histogram
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from base.errors import ConfigurationError, EnsueError, UnavailableError
@@ -25,6 +24,7 @@ from server.body import Bodies
 from server.connection import Connections
 from server.express import Express
 from server.gate import Gate
+from server.intake.lending import Lending
 from server.problems import problem, unexpected
 from server.route import Call, Route, read_query
 from server.router import Router
@@ -47,7 +47,8 @@ class Http(Service):
         bodies: Bodies,
         *,
         address: tuple[str, int],
-        seconds: Histogram,
+        timing: Timing,
+        lending: Lending | None = None,
         connections: int | None = None,
     ) -> None:
         super().__init__("http")
@@ -55,8 +56,11 @@ class Http(Service):
         self._gate = gate
         self._bodies = bodies
         self._address = address
-        self._timing = Timing(seconds)
-        self._express = Express(router.routes, gate, self._timing)
+        self._timing = timing
+        self._express = Express(router.routes, gate, timing)
+        self.lending = lending
+        if lending is not None:
+            self._express.on_learned = lending.learn
         self._limit = connections or _connections()
         self._server: Connections | None = None
         self._listener: asyncio.Server | None = None
@@ -74,11 +78,11 @@ class Http(Service):
 
     @property
     def connections(self) -> int:
-        return len(self._server.connections) if self._server else 0
+        return self._server.count if self._server else 0
 
     async def open(self) -> None:
         host, port = self._address
-        self._server = Connections(self._answer, self._express, limit=self._limit)
+        self._server = Connections(self._answer, self._express, self.lending, limit=self._limit)
         loop = asyncio.get_running_loop()
         try:
             self._listener = await loop.create_server(

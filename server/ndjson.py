@@ -12,8 +12,9 @@ from automations.backtest import Progress
 from base.errors import EnsueError, UnavailableError
 from base.logs import logger
 from base.time import to_rfc3339
-from server.problems import SERVER, described
+from server.problems import described
 from server.route import Call
+from server.spelling import SERVER
 
 NDJSON: Final = "application/x-ndjson"
 _HEADERS: Final = {"Content-Type": NDJSON, "Cache-Control": "no-store", "Server": SERVER}

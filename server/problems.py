@@ -17,9 +17,9 @@ from aiohttp import web
 from base.errors import EnsueError, SlowRequestError, TooLargeError, UnavailableError
 from base.ids import new_id
 from base.logs import logger
+from server.spelling import SERVER
 
 MEDIA: Final = "application/problem+json"
-SERVER: Final = "ensue"
 
 log = logger("http")
 

@@ -6,29 +6,21 @@ and nothing else; a request it is not made for gets an ordinary response.
 
 from __future__ import annotations
 
-from email.utils import formatdate
-from functools import lru_cache
 from http import HTTPStatus
 from time import time
 from typing import Any, cast
 
-import orjson
 from aiohttp import ClientConnectionResetError, HttpVersion11, web
 
-from server.problems import SERVER
-from server.route import JSON, reply
+from server.route import reply
+from server.spelling import dated, spelled_json
 
 
 def quick_reply(request: web.BaseRequest, value: Any, status: int) -> web.StreamResponse:
     """A JSON answer to this request."""
     if request.version != HttpVersion11 or not request.keep_alive or request.method == "HEAD":
         return reply(value, status)
-    return cast("web.StreamResponse", _Quick(orjson.dumps(value), status))
-
-
-def spelled_json(value: Any, status: int) -> bytes:
-    """A JSON answer, as it goes over the wire."""
-    return _spelled(orjson.dumps(value), status)
+    return cast("web.StreamResponse", _Quick(spelled_json(value, status), status))
 
 
 def spelled(response: web.Response) -> bytes:
@@ -37,18 +29,14 @@ def spelled(response: web.Response) -> bytes:
     assert isinstance(body, bytes)
     headers = "".join(f"{name}: {value}\r\n" for name, value in response.headers.items())
     head = f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}\r\n{headers}Date: "
-    return b"%b%b%d\r\n\r\n%b" % (head.encode(), _dated(int(time())), len(body), body)
-
-
-def _spelled(body: bytes, status: int) -> bytes:
-    return b"%b%b%d\r\n\r\n%b" % (_head(status), _dated(int(time())), len(body), body)
+    return b"%b%b%d\r\n\r\n%b" % (head.encode(), dated(int(time())), len(body), body)
 
 
 class _Quick:
-    __slots__ = ("_body", "keep_alive", "status")
+    __slots__ = ("_spelled", "keep_alive", "status")
 
-    def __init__(self, body: bytes, status: int) -> None:
-        self._body = body
+    def __init__(self, spelled: bytes, status: int) -> None:
+        self._spelled = spelled
         self.status = status
         self.keep_alive = True
 
@@ -56,22 +44,7 @@ class _Quick:
         transport = request.transport
         if transport is None or transport.is_closing():
             raise ClientConnectionResetError("the connection is closed")
-        transport.write(_spelled(self._body, self.status))
+        transport.write(self._spelled)
 
     async def write_eof(self) -> None:
         """All was written at once."""
-
-
-@lru_cache(maxsize=8)
-def _head(status: int) -> bytes:
-    """Everything down to the date, which changes every second, and the length."""
-    return (
-        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nServer: {SERVER}\r\n"
-        f"Content-Type: {JSON}\r\nDate: "
-    ).encode()
-
-
-@lru_cache(maxsize=2)
-def _dated(second: int) -> bytes:
-    """The date, and the name of the header after it."""
-    return f"{formatdate(second, usegmt=True)}\r\nContent-Length: ".encode()

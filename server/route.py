@@ -9,7 +9,7 @@ from __future__ import annotations
 from asyncio import Future
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import orjson
 from aiohttp import web
@@ -18,15 +18,14 @@ from pydantic import BaseModel, ValidationError
 from base.errors import InvalidInputError, UnprocessableError, UnsupportedMediaError
 from base.suggest import hint
 from events import strict_json
+from events.codec import Decoded
 from events.content_type import parse_content_type
 from server.body import Bodies
 from server.parameter import Param
-from server.problems import SERVER
+from server.spelling import JSON, SERVER
 
 Method = Literal["GET", "POST"]
 _Model = TypeVar("_Model", bound=BaseModel)
-
-JSON: Final = "application/json"
 
 
 class Flight(Protocol):
@@ -36,6 +35,14 @@ class Flight(Protocol):
 
     def answer(self) -> Any:
         """The JSON of the answer; raises EnsueError where the request failed."""
+        ...
+
+
+class EventFlight(Flight, Protocol):
+    """Events that are on their way into the log."""
+
+    def duplicates(self) -> int:
+        """How many were there before; raises EnsueError where the request failed."""
         ...
 
 
@@ -63,6 +70,8 @@ class Route:
     express: Callable[[str | None, bytes], Flight] | None = None
     """Begins a request that came whole, from its Content-Type and its body; what this raises is
     raised again, and answered, by the handler. See `server/express.py`."""
+    decoded: Callable[[Decoded], EventFlight] | None = None
+    """Begins a request whose events were decoded by the reader. See `server/intake`."""
 
 
 @dataclass(slots=True)

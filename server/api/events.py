@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import Final
 
@@ -22,6 +23,7 @@ from events.journal import Journal
 from events.tx import Tx
 from server import parameter
 from server.cursor import seal, unseal
+from server.intake.answer import accepted
 from server.lookup import Lookup
 from server.quick import quick_reply
 from server.route import Call, Route, reply
@@ -46,8 +48,11 @@ class Taking:
         self.future = future
 
     def answer(self) -> dict[str, object]:
+        return accepted([event.id for event in self.events], self.duplicates())
+
+    def duplicates(self) -> int:
         try:
-            return self._api.taken(self.events, self.future.result())
+            return self._api.stored(len(self.events), self.future.result())
         except EnsueError as error:
             self._api.refused(error)
             raise
@@ -62,8 +67,9 @@ class EventsApi:
         *,
         page: int,
         limit: int,
+        batch: int,
     ) -> None:
-        """`page` is how many a list has at most, `limit` how many bytes a body."""
+        """At most: `page` items in a list, `limit` bytes in a body, `batch` events in it."""
         self._journal = journal
         self._lookup = lookup
         self._accepted = metrics.events_accepted.labels("api")
@@ -71,6 +77,7 @@ class EventsApi:
         self._rejected = metrics.events_rejected
         self._page = page
         self._limit = limit
+        self._batch = batch
 
     def routes(self) -> list[Route]:
         return [
@@ -85,6 +92,7 @@ class EventsApi:
                 answer="Accepted",
                 errors=(400, 408, 413, 415, 422, 503),
                 express=self.begin,
+                decoded=self.take,
             ),
             Route(
                 "GET",
@@ -125,12 +133,14 @@ class EventsApi:
 
     async def post(self, call: Call) -> web.StreamResponse:
         try:
-            taking = self._begin(await self._decoded(call))
-            answer = self.taken(taking.events, await taking.future)
+            decoded = await self._decoded(call)
         except EnsueError as error:
             self.refused(error)
             raise
-        return quick_reply(call.request, answer, 202)
+        taking = self.take(decoded)
+        with contextlib.suppress(EnsueError):  # the answer tells
+            await taking.future
+        return quick_reply(call.request, taking.answer(), 202)
 
     async def _decoded(self, call: Call) -> Decoded:
         request = call.request
@@ -139,17 +149,42 @@ class EventsApi:
         limit = call.bodies.limit
         if len(body) < _LONG:
             items = request.headers.items()
-            return decode(content_type, items, body, now=now(), max_bytes=limit)
+            return decode(
+                content_type, items, body, now=now(), max_bytes=limit, max_events=self._batch
+            )
         headers = list(request.headers.items())
         return await asyncio.to_thread(
-            decode, content_type, headers, body, now=now(), max_bytes=limit
+            decode,
+            content_type,
+            headers,
+            body,
+            now=now(),
+            max_bytes=limit,
+            max_events=self._batch,
         )
 
     def begin(self, content_type: str | None, body: bytes) -> Taking:
         """What the express lane calls: `post` for a body that came whole, without its waiting."""
         if len(body) >= _LONG:
             raise InvalidInputError("long bodies are parsed in a thread")
-        return self._begin(decode(content_type, (), body, now=now(), max_bytes=self._limit))
+        return self._begin(
+            decode(
+                content_type,
+                (),
+                body,
+                now=now(),
+                max_bytes=self._limit,
+                max_events=self._batch,
+            )
+        )
+
+    def take(self, decoded: Decoded) -> Taking:
+        """Begin a request whose events were decoded."""
+        try:
+            return self._begin(decoded)
+        except EnsueError as error:
+            self.refused(error)
+            raise
 
     def _begin(self, decoded: Decoded) -> Taking:
         for number, event in enumerate(decoded.events):
@@ -159,21 +194,15 @@ class EventsApi:
         future = self._journal.enqueue(Change(decoded.events, None, settlement))
         return Taking(self, decoded.events, future)
 
-    def taken(self, events: Sequence[Event], receipt: Receipt) -> dict[str, object]:
-        """The answer for events that were stored, or raises what refuses them."""
+    def stored(self, count: int, receipt: Receipt) -> int:
+        """How many of a request's events were duplicates; raises what refuses it."""
         if receipt.reused:
             raise _reused(receipt)
-        positions = receipt.positions
-        duplicates = positions[: len(events)].count(None)
-        accepted = len(events) - duplicates
-        self._accepted.inc(accepted)
+        duplicates = receipt.positions[:count].count(None)
+        self._accepted.inc(count - duplicates)
         if duplicates:
             self._duplicates.inc(duplicates)
-        return {
-            "accepted": accepted,
-            "duplicates": duplicates,
-            "ids": [event.id for event in events],
-        }
+        return duplicates
 
     def refused(self, error: EnsueError) -> None:
         self._rejected.labels(error.code).inc()

@@ -28,11 +28,11 @@ from events.webhooks.deliveries import DeliveryRecord
 from events.webhooks.hook import Hook
 from events.webhooks.request import HookRequest
 from server.hooks import HookGoneError, Hooks
-from server.problems import SERVER
 from server.quick import quick_reply
 from server.refusals import Refusals
 from server.remote import Proxies
 from server.route import Call, Route
+from server.spelling import SERVER
 
 _MOST_HEADERS: Final = 64
 _LONGEST_HEADER: Final = 1_000

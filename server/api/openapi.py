@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from server.route import JSON, Call, Form, Route, reply
+from server.route import Call, Form, Route, reply
 from server.shapes import SHAPES
+from server.spelling import JSON
 
 _PROBLEM: Final = {
     "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}

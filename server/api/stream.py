@@ -21,8 +21,9 @@ from base.metrics import Metrics
 from events.event import Event, Stored
 from events.log import Query
 from server import parameter
-from server.problems import SERVER, MethodNotAllowedError
+from server.problems import MethodNotAllowedError
 from server.route import Call, Route
+from server.spelling import SERVER
 from server.stream import LiveStream
 from triggers.glob import Glob
 
