@@ -71,7 +71,7 @@ class Claimed:
 
 async def record(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
     """Rows in the order of `ActionRow`. One that exists already fails the transaction."""
-    await tx.insert(_ACTION, rows)
+    await tx.insert_soon(_ACTION, rows)
 
 
 async def queues(tx: Tx) -> dict[str, Micros]:

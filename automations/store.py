@@ -90,7 +90,7 @@ class Tally:
 
 async def record_firings(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
     """Rows in the order of `FiringRow`. One that exists already fails the transaction."""
-    await tx.insert(_FIRING, rows)
+    await tx.insert_soon(_FIRING, rows)
 
 
 async def tally(tx: Tx, tallies: dict[str, Tally]) -> None:
@@ -108,7 +108,7 @@ async def tally(tx: Tx, tallies: dict[str, Tally]) -> None:
         }
         for name, t in tallies.items()
     ]
-    await tx.execute(
+    await tx.execute_soon(
         "UPDATE automation SET firings = automation.firings + t.firings,"
         " last_fired = CASE WHEN t.firings > 0 THEN CAST($2 AS BIGINT)"
         " ELSE automation.last_fired END,"

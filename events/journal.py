@@ -51,7 +51,7 @@ MAX_EVENTS: Final = 1_000
 MAX_BYTES: Final = 4 << 20
 MAX_SECONDS: Final = 0.05
 FEW: Final = 24
-"""Changes up to which a transaction costs more than what is in it."""
+"""Events up to which a transaction costs more than what is in it."""
 _TURNS: Final = 3
 """Turns of the event loop in which the answers to a few are written, and those who send again are
 read: that makes one transaction of what would be two."""
@@ -96,6 +96,8 @@ class Journal:
         self._service: deque[_Waiting] = deque()
         self._intake: deque[_Waiting] = deque()
         self._in_flight: Sequence[_Waiting] = ()
+        self._weight = 0
+        """How many events those have; a change without any counts as one."""
         self._limit = MAX_EVENTS
         self._wake = asyncio.Event()
         self._waiting_bytes = 0
@@ -181,7 +183,7 @@ class Journal:
                     continue
                 self._in_flight = self._take()
                 await self._commit_batch([*self._in_flight])
-                if len(self._in_flight) < FEW:
+                if self._weight < FEW:
                     for _ in range(_TURNS):
                         await asyncio.sleep(0)
         finally:
@@ -220,6 +222,7 @@ class Journal:
                 batch.append(waiting)
                 events += weight
                 size += waiting.size
+        self._weight = events
         return batch
 
     def _sweep(self) -> None:

@@ -44,10 +44,14 @@ _NO_ATTRIBUTES: Mapping[str, Any] = {}
 
 async def append(tx: Tx, events: Sequence[tuple[int, Event]]) -> None:
     """Write events at the positions the journal gave them."""
+    await tx.insert(*rows(events))
+
+
+def rows(events: Sequence[tuple[int, Event]]) -> tuple[InsertSpec, list[tuple[Any, ...]]]:
+    """How events at these positions are written: the statement, and its rows."""
     if any([event.causationid is not None for _, event in events]):  # noqa: C419 - a generator is slower
-        await tx.insert(APPEND, [row(position, event) for position, event in events])
-        return
-    rows = [
+        return APPEND, [row(position, event) for position, event in events]
+    return _FIRST, [
         (
             position,
             e.id,
@@ -63,7 +67,6 @@ async def append(tx: Tx, events: Sequence[tuple[int, Event]]) -> None:
         )
         for position, e in events
     ]
-    await tx.insert(_FIRST, rows)
 
 
 def row(position: int, e: Event) -> tuple[Any, ...]:

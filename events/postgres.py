@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
+from itertools import chain
 from typing import Any, Final
 from zlib import crc32
 
@@ -26,6 +28,7 @@ from events.writer import Fault
 
 _LOCK_CLASS = 3678
 _STUCK = {"idle_in_transaction_session_timeout": "2000", "statement_timeout": "10000"}
+_PARAMETER = re.compile(r"\$(\d+)")
 _COUNT = re.compile(r"(\d+)$")
 _DOUBT: Final = 100
 """Bulk inserts that look for each row, after one that met a row that was there already."""
@@ -37,10 +40,16 @@ _AGAIN = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.Loc
 _DATA = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
 
 
-class _Doubt:
-    """How many bulk inserts must still look for rows that are there already."""
+_SAVEPOINT: Final = "SAVEPOINT copying"
 
-    left = 0
+
+class _Bulk:
+    """What is known of bulk inserts of rows that may be there already, from earlier ones."""
+
+    doubts = 0
+    """So many of them must still look for such rows."""
+    first = False
+    """The last transaction began with one: so will the next."""
 
 
 class PostgresTx:
@@ -49,31 +58,70 @@ class PostgresTx:
     dialect: Dialect = "postgresql"
 
     def __init__(
-        self, connection: asyncpg.Connection, now: Micros, head: Head | None, doubt: _Doubt
+        self, connection: asyncpg.Connection, now: Micros, head: Head | None, bulk: _Bulk
     ) -> None:
         self._connection = connection
-        self._doubt = doubt
+        self._bulk = bulk
+        self._saved, bulk.first = bulk.first, False
+        """It has a savepoint, which comes before all that was done in it."""
+        self._is_new = True
+        """Nothing was done in it yet."""
+        self._put_off: list[tuple[str, tuple[Any, ...]]] = []
         self.now = now
         self.head = head
 
-    async def execute(self, sql: str, *args: Any) -> int:
+    async def execute(self, sql: str, *args: Any, joins: bool = False) -> int:
+        self._is_new = False
+        if self._put_off and joins:
+            statements, self._put_off = [*self._put_off, (sql, args)], []
+            return await self._together(statements)
+        await self.settle()
+        return _count(await self._connection.execute(sql, *args))
+
+    async def execute_soon(self, sql: str, *args: Any) -> None:
+        if any(sql == other for other, _ in self._put_off):
+            await self.settle()  # of two that change one row, only one would count
+        self._put_off.append((sql, args))
+
+    async def insert_soon(self, spec: InsertSpec, rows: Sequence[tuple[Any, ...]]) -> None:
+        if len(rows) >= BULK:
+            await self.insert(spec, rows)
+        elif rows:
+            self._put_off.append((spec.postgres, tuple(map(list, zip(*rows, strict=True)))))
+
+    async def settle(self) -> None:
+        """Run what was put off: many ways to the server and back become one."""
+        if self._put_off:
+            self._is_new = False
+            statements, self._put_off = self._put_off, []
+            await self._together(statements)
+
+    async def _together(self, statements: Sequence[tuple[str, tuple[Any, ...]]]) -> int:
+        """Run them as one; how many rows the last one changed."""
+        sql = _joined(tuple((sql, len(args)) for sql, args in statements))
+        args = chain.from_iterable(args for _, args in statements)
         return _count(await self._connection.execute(sql, *args))
 
     async def fetch(self, sql: str, *args: Any) -> list[tuple[Any, ...]]:
+        self._is_new = False
+        await self.settle()
         return [tuple(row) for row in await self._connection.fetch(sql, *args)]
 
     async def insert(self, spec: InsertSpec, rows: Sequence[tuple[Any, ...]]) -> int:
         if not rows:
             return 0
+        await self.settle()
         if len(rows) >= BULK:
             if spec.conflict == "error":
                 return await self._copy(spec, rows)
             if spec.conflict == "nothing" and await self._copy_new(spec, rows):
                 return len(rows)
+        self._is_new = False
         columns = map(list, zip(*rows, strict=True))
         return _count(await self._connection.execute(spec.postgres, *columns))
 
     async def _copy(self, spec: InsertSpec, rows: Sequence[tuple[Any, ...]]) -> int:
+        self._is_new = False
         tag = await self._connection.copy_records_to_table(
             spec.table, columns=spec.columns, records=rows
         )
@@ -85,21 +133,26 @@ class PostgresTx:
         What was copied in vain stays in the table until it is vacuumed: so where rows do come
         again, most inserts look first.
         """
-        if self._doubt.left:
-            self._doubt.left -= 1
+        bulk, begins = self._bulk, self._is_new
+        if bulk.doubts:
+            bulk.doubts -= 1
             return False
-        await self._connection.execute("SAVEPOINT copying")
+        bulk.first = bulk.first or begins
+        if not (begins and self._saved):
+            await self._connection.execute(_SAVEPOINT)
         try:
             await self._copy(spec, rows)
         except asyncpg.UniqueViolationError:
             await self._connection.execute("ROLLBACK TO copying")
-            self._doubt.left = _DOUBT
+            bulk.doubts = _DOUBT
             return False
         return True
 
     async def delete(self, spec: DeleteSpec, rows: Sequence[tuple[Any, ...]]) -> int:
         if not rows:
             return 0
+        self._is_new = False
+        await self.settle()
         columns = map(list, zip(*rows, strict=True))
         return _count(await self._connection.execute(spec.postgres, *columns))
 
@@ -117,9 +170,10 @@ class PostgresWriter:
         self._lock: Final = (
             f"BEGIN; SELECT pg_advisory_xact_lock({_LOCK_CLASS}, {_lock_key(space)})"
         )
-        self._doubt = _Doubt()
+        self._bulk = _Bulk()
         self._connection: asyncpg.Connection | None = None
         self._committing = False
+        self._tx: PostgresTx | None = None
 
     async def open(self) -> None:
         connection = await asyncpg.connect(self._url, server_settings=_STUCK, timeout=10)
@@ -137,14 +191,18 @@ class PostgresWriter:
             await self.open()
         connection = self._connection
         assert connection is not None
+        lock = f"{self._lock}; {_SAVEPOINT}" if self._bulk.first else self._lock
         if head is None:
-            await connection.execute(self._lock)
-        elif not _count(await connection.execute(f"{self._lock}; EXECUTE still {tuple(head)}")):
+            await connection.execute(lock)
+        elif not _count(await connection.execute(f"{lock}; EXECUTE still {tuple(head)}")):
             head = None
-        return PostgresTx(connection, now, head, self._doubt)
+        self._tx = PostgresTx(connection, now, head, self._bulk)
+        return self._tx
 
     async def commit(self) -> None:
         assert self._connection is not None
+        assert self._tx is not None
+        await self._tx.settle()
         self._committing = True
         await self._connection.execute("COMMIT")
         self._committing = False
@@ -174,6 +232,22 @@ class PostgresWriter:
             if state.startswith(("08", "25P", "53", "57", "58")):
                 return Fault.UNKNOWN if self._committing else Fault.UNAVAILABLE
         return Fault.DATA
+
+
+@lru_cache(maxsize=256)
+def _joined(statements: Sequence[tuple[str, int]]) -> str:
+    """Several statements, each with its number of parameters, as one: the last with the others."""
+    others, first = [], 0
+    for n, (sql, count) in enumerate(statements):
+        moved = _PARAMETER.sub(lambda found: f"${int(found[1]) + first}", sql).strip()  # noqa: B023 - used at once
+        others.append(f"put_off{n} AS ({moved})")
+        first += count
+    last = others.pop().partition(" AS (")[2].removesuffix(")")
+    if not others:
+        return last
+    if last.startswith("WITH "):
+        return f"WITH {', '.join(others)}, {last.removeprefix('WITH ')}"
+    return f"WITH {', '.join(others)} {last}"
 
 
 def _count(command_tag: str) -> int:

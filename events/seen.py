@@ -8,6 +8,7 @@ PostgreSQL keeps its own cache of pages in order and has one plain table; for SQ
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Final, NamedTuple, Protocol
 
@@ -88,8 +89,11 @@ class PlainSeen:
     ) -> dict[int, Earlier]:
         numbered = [(e.position, event) for e, event in zip(entries, events, strict=True)]
         if len(entries) >= BULK:
-            if await tx.insert(_SEEN, entries) == len(entries):
-                await log.append(tx, numbered)
+            remembering = asyncio.create_task(tx.insert(_SEEN, entries))
+            await asyncio.sleep(0)  # it is under way: meanwhile there is time for the rows
+            written = log.rows(numbered)
+            if await remembering == len(entries):
+                await tx.insert(*written)
                 return {}
         elif await self._append_few(tx, entries, numbered):
             return {}
@@ -102,7 +106,7 @@ class PlainSeen:
     ) -> bool:
         rows = [(*entry, *log.row(*one)) for entry, one in zip(entries, events, strict=True)]
         columns = map(list, zip(*rows, strict=True))
-        return await tx.execute(_APPEND, *columns) == len(entries)
+        return await tx.execute(_APPEND, *columns, joins=True) == len(entries)
 
     async def _duplicates(self, tx: Tx, entries: Sequence[Entry]) -> dict[int, Earlier]:
         found = {}

@@ -62,11 +62,17 @@ class SqliteTx:
         self.now = now
         self.head = head
 
-    async def execute(self, sql: str, *args: Any) -> int:
+    async def execute(self, sql: str, *args: Any, joins: bool = False) -> int:  # noqa: ARG002 - nothing is put off
         return self._connection.execute(_translated(sql), _bound(args)).rowcount
 
     async def fetch(self, sql: str, *args: Any) -> list[tuple[Any, ...]]:
         return self._connection.execute(_translated(sql), _bound(args)).fetchall()
+
+    async def execute_soon(self, sql: str, *args: Any) -> None:
+        await self.execute(sql, *args)
+
+    async def insert_soon(self, spec: InsertSpec, rows: Sequence[tuple[Any, ...]]) -> None:
+        await self.insert(spec, rows)
 
     async def insert(self, spec: InsertSpec, rows: Sequence[tuple[Any, ...]]) -> int:
         execute, count, at, done = self._connection.execute, len(rows), 0, 0

@@ -46,8 +46,24 @@ class Tx(Protocol):
     head: Head | None
     """The end of the log as it was found, where that is known without looking."""
 
-    async def execute(self, sql: str, *args: Any) -> int:
-        """Run one statement; the number of rows it changed."""
+    async def execute(self, sql: str, *args: Any, joins: bool = False) -> int:
+        """Run one statement; the number of rows it changed.
+
+        With `joins` it may be run as one with what was put off: neither reads what the other
+        writes.
+        """
+        ...
+
+    async def execute_soon(self, sql: str, *args: Any) -> None:
+        """Run a statement now, or put it off until the next one or the commit.
+
+        That one then raises what it raises. All that is put off is run together: none reads what
+        another writes, and no row is written by two of them.
+        """
+        ...
+
+    async def insert_soon(self, spec: InsertSpec, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Insert rows now, or put it off like `execute_soon`."""
         ...
 
     async def fetch(self, sql: str, *args: Any) -> list[tuple[Any, ...]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from events.change import Change
@@ -99,3 +101,86 @@ async def test_one_row_that_is_there_already_undoes_all_of_its_change(journal, p
     with pytest.raises(Exception, match=r"(?i)unique"):
         await within(journal, work)
     assert await within(journal, look) == []
+
+
+MORE = "UPDATE timer SET due = timer.due + $1 WHERE timer.key = $2"
+
+
+async def test_what_is_put_off_is_there_for_whoever_looks(journal):
+    async def work(tx):
+        await tx.insert_soon(PLAIN, [row("a", 1), row("b", 2)])
+        await tx.insert_soon(PLAIN, [row("c", 3)])
+        found = [await rows(tx)]
+        await tx.execute_soon(MORE, 10, "a")
+        assert await tx.delete(DROP_KEYS, [row("b", 0)[:4]]) == 1
+        found.append(await rows(tx))
+        await tx.insert_soon(PLAIN, [row("d", 4)])
+        assert await tx.insert(ADD, [row("d", 5), row("e", 6)]) == 1
+        await tx.execute_soon(MORE, 10, "e")
+        return found
+
+    before, after = await within(journal, work)
+    assert before == [("a", 1), ("b", 2), ("c", 3)]
+    assert after == [("a", 11), ("c", 3)]
+    assert await within(journal, rows) == [("a", 11), ("c", 3), ("d", 4), ("e", 16)]
+
+
+async def test_the_same_is_put_off_twice_and_counts_twice(journal):
+    async def work(tx):
+        await tx.insert(PLAIN, [row("a", 1)])
+        await tx.execute_soon(MORE, 10, "a")
+        await tx.execute_soon(MORE, 100, "a")
+
+    await within(journal, work)
+    assert await within(journal, rows) == [("a", 111)]
+
+
+async def test_what_is_put_off_goes_with_a_statement_that_joins_it(journal):
+    joined = (
+        "INSERT INTO timer (automation, trigger, path, key, due)"
+        " SELECT 'a', 0, '', CAST($2 AS TEXT), CAST($1 AS BIGINT)"
+    )
+
+    async def work(tx):
+        await tx.insert_soon(PLAIN, [row("a", 1), row("b", 2)])
+        await tx.insert_soon(ADD, [row("c", 3)])
+        changed = await tx.execute(joined, 9, "z", joins=True)
+        return changed, await rows(tx)
+
+    assert await within(journal, work) == (1, [("a", 1), ("b", 2), ("c", 3), ("z", 9)])
+
+
+async def test_what_is_put_off_and_cannot_be_done_fails_its_own_change(journal):
+    async def one(tx):
+        await tx.insert_soon(PLAIN, [row("a", 1)])
+        return ()
+
+    async def other(tx):
+        await tx.insert_soon(PLAIN, [row("b", 1)])
+        return ()
+
+    await journal.submit(Change(operation=one))
+    futures = [journal.enqueue(Change(operation=o)) for o in (other, one, other)]
+    told = await asyncio.gather(*futures, return_exceptions=True)
+    assert [isinstance(answer, Exception) for answer in told] == [False, True, True]
+    assert await within(journal, rows) == [("a", 1), ("b", 1)]
+
+
+@pytest.mark.parametrize("before", [False, True])
+async def test_rows_that_are_there_undo_nothing_that_was_done_before_them(journal, before):
+    """As first thing in a transaction, after one that began so too, and as second."""
+
+    def many(first):
+        return [row(f"{n:03}", n) for n in range(first, first + 2 * BULK)]
+
+    async def work(tx):
+        if before:
+            await tx.insert(PLAIN, [row("x", 1)])
+        return await tx.insert(ADD, many(5)), await rows(tx)
+
+    for first in (0, 500):
+        await within(journal, lambda tx, first=first: tx.insert(ADD, many(first)))
+    added, found = await within(journal, work)
+    assert added == 5
+    assert (("x", 1) in found) == before
+    assert len(found) == 4 * BULK + 5 + before
