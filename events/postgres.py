@@ -12,6 +12,8 @@ that may be there already are copied behind a savepoint, in the hope that none i
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
 from collections.abc import Sequence
 from functools import lru_cache
@@ -67,12 +69,15 @@ class PostgresTx:
         self._is_new = True
         """Nothing was done in it yet."""
         self._put_off: list[tuple[str, tuple[Any, ...]]] = []
+        self._copying: asyncio.Task[int] | None = None
+        """Rows on their way, while there is something else to do."""
         self.now = now
         self.head = head
 
     async def execute(self, sql: str, *args: Any, joins: bool = False) -> int:
         self._is_new = False
         if self._put_off and joins:
+            await self._copied()
             statements, self._put_off = [*self._put_off, (sql, args)], []
             return await self._together(statements)
         await self.settle()
@@ -84,17 +89,34 @@ class PostgresTx:
         self._put_off.append((sql, args))
 
     async def insert_soon(self, spec: InsertSpec, rows: Sequence[tuple[Any, ...]]) -> None:
-        if len(rows) >= BULK:
+        if len(rows) >= BULK and spec.conflict == "error":
+            await self.settle()
+            self._copying = asyncio.create_task(self._copy(spec, rows))
+            await asyncio.sleep(0)  # it is under way
+        elif len(rows) >= BULK:
             await self.insert(spec, rows)
         elif rows:
             self._put_off.append((spec.postgres, tuple(map(list, zip(*rows, strict=True)))))
 
     async def settle(self) -> None:
         """Run what was put off: many ways to the server and back become one."""
+        await self._copied()
         if self._put_off:
             self._is_new = False
             statements, self._put_off = self._put_off, []
             await self._together(statements)
+
+    async def abandon(self) -> None:
+        """Nothing of it shall be: wait for what is under way, whatever comes of it."""
+        if self._copying is not None:
+            await asyncio.wait([self._copying])
+            with contextlib.suppress(Exception):  # there is another one, or nobody asked
+                self._copying.result()
+
+    async def _copied(self) -> None:
+        copying, self._copying = self._copying, None
+        if copying is not None:
+            await copying
 
     async def _together(self, statements: Sequence[tuple[str, tuple[Any, ...]]]) -> int:
         """Run them as one; how many rows the last one changed."""
@@ -211,6 +233,8 @@ class PostgresWriter:
         connection = self._connection
         if connection is None:
             return
+        if self._tx is not None:
+            await self._tx.abandon()
         try:
             await connection.execute("ROLLBACK")
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):

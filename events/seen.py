@@ -93,7 +93,7 @@ class PlainSeen:
             await asyncio.sleep(0)  # it is under way: meanwhile there is time for the rows
             written = log.rows(numbered)
             if await remembering == len(entries):
-                await tx.insert(*written)
+                await tx.insert_soon(*written)
                 return {}
         elif await self._append_few(tx, entries, numbered):
             return {}
