@@ -91,7 +91,8 @@ class PostgresTx:
     async def insert_soon(self, spec: InsertSpec, rows: Sequence[tuple[Any, ...]]) -> None:
         if len(rows) >= BULK and spec.conflict == "error":
             await self.settle()
-            self._copying = asyncio.create_task(self._copy(spec, rows))
+            # A list of its own: whoever gave it may go on with his before it was read.
+            self._copying = asyncio.create_task(self._copy(spec, [*rows]))
             await asyncio.sleep(0)  # it is under way
         elif len(rows) >= BULK:
             await self.insert(spec, rows)

@@ -125,6 +125,17 @@ async def test_what_is_put_off_is_there_for_whoever_looks(journal):
     assert await within(journal, rows) == [("a", 11), ("c", 3), ("d", 4), ("e", 16)]
 
 
+@pytest.mark.parametrize("count", [3, 2 * BULK])
+async def test_rows_that_are_put_off_are_those_that_were_given(journal, count):
+    async def work(tx):
+        given = [row(f"{n:03}", n) for n in range(count)]
+        await tx.insert_soon(PLAIN, given)
+        given.clear()
+
+    await within(journal, work)
+    assert len(await within(journal, rows)) == count
+
+
 async def test_the_same_is_put_off_twice_and_counts_twice(journal):
     async def work(tx):
         await tx.insert(PLAIN, [row("a", 1)])
