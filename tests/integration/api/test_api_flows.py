@@ -79,7 +79,8 @@ async def test_an_unknown_flow_is_not_found_and_the_nearest_is_named(client, met
 async def test_a_run_that_is_asked_for_is_answered_with_and_runs(client):
     body = {"parameters": {"name": "Ada"}, "tags": ["by-hand", "by-hand"]}
     made = await client.post("/api/flows/greet/runs", body, 201)
-    assert (made["flow"], made["state"]) == ("greet", "scheduled")
+    assert made["flow"] == "greet"
+    assert made["state"] in {"scheduled", "pending", "running"}  # a worker may be quicker
     assert (made["parameters"], made["tags"]) == ({"name": "Ada"}, ["by-hand"])
     ended = await client.ended(made["id"])
     assert (ended["state"], ended["result"], ended["attempt"]) == ("completed", "hello Ada", 1)
