@@ -296,3 +296,10 @@ async def figures(client) -> list[float]:
         next((float(line.split()[-1]) for line in lines if line.startswith(name)), 0.0)
         for name in names
     ]
+
+
+async def test_a_request_has_as_many_events_as_the_setting_says(served):
+    async with served(limits__batch_events=2) as client:
+        await client.post("/api/events", [{"type": "a.b"}] * 2, 202)
+        refused = await client.post("/api/events", [{"type": "a.b"}] * 3, 413)
+        assert refused["code"] == "batch_too_large"
