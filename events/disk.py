@@ -30,10 +30,10 @@ BUSY: Final = 200
 SPAN: Final = 1.0
 CALM: Final = 30.0
 """Seconds without that many after which the process ends."""
-log = logger("disk")
-
 _PROGRAM: Final = Path(__file__).with_name("disk_waiter.py")
 _sync: Final[Callable[[int], None]] = getattr(os, "fdatasync", os.fsync)
+
+log = logger("disk")
 
 
 class DiskLostError(OSError):
@@ -85,8 +85,6 @@ class Disk:
     def close(self) -> None:
         """The process ends, and the thread when it has done what it was given."""
         self._closed = True
-        if self._calm is not None:
-            self._calm.cancel()
         self._end()
         self._thread.stop()
 
@@ -134,7 +132,11 @@ class Disk:
 
     def _started(self, done: asyncio.Future[None], ours: socket.socket) -> None:
         self._starting = False
-        if self._closed or done.exception() is not None:
+        error = done.exception()
+        if self._closed or error is not None:
+            if error is not None:
+                log.warning("disk_waiter_not_started", error=str(error))
+                self._not_before = monotonic() + CALM
             ours.close()
             self._end()
             return
@@ -174,6 +176,9 @@ class Disk:
             self._calm = self._loop.call_later(CALM, self._look)
 
     def _end(self) -> None:
+        if self._calm is not None:
+            self._calm.cancel()
+            self._calm = None
         if self._socket is not None:
             self._loop.remove_reader(self._socket.fileno())
             self._socket.close()

@@ -84,6 +84,22 @@ async def test_a_process_that_is_killed_costs_no_wait(
     assert disk._process is None
 
 
+async def test_a_process_that_cannot_be_started_is_not_tried_again_at_once(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[object] = []
+
+    def refused(*command: object, **_: object) -> None:
+        tried.append(command)
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(module.subprocess, "Popen", refused)
+    monkeypatch.setattr(module, "BUSY", 5)
+    for _ in range(50):
+        await disk.sync()
+    assert len(tried) == 1
+
+
 async def test_a_process_that_nothing_asks_any_more_is_ended(
     disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
