@@ -110,10 +110,10 @@ class SqliteWriter:
         connection.execute("PRAGMA busy_timeout=5000")
         for pragma in _PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
+        self._wal = WalFile.of(connection)
         # From here on waiting for a lock would stop the loop: the journal waits, and tries again.
         connection.execute("PRAGMA busy_timeout=0")
         self._connection = connection
-        self._wal = WalFile.of(connection)
         self._disk = Disk(self._wal.descriptor)
 
     async def close(self) -> None:
