@@ -96,8 +96,6 @@ class Journal:
         self._service: deque[_Waiting] = deque()
         self._intake: deque[_Waiting] = deque()
         self._in_flight: Sequence[_Waiting] = ()
-        self._weight = 0
-        """How many events those have; a change without any counts as one."""
         self._limit = MAX_EVENTS
         self._wake = asyncio.Event()
         self._waiting_bytes = 0
@@ -183,7 +181,7 @@ class Journal:
                     continue
                 self._in_flight = self._take()
                 await self._commit_batch([*self._in_flight])
-                if self._weight < FEW:
+                if _are_few(self._in_flight):
                     for _ in range(_TURNS):
                         await asyncio.sleep(0)
         finally:
@@ -222,7 +220,6 @@ class Journal:
                 batch.append(waiting)
                 events += weight
                 size += waiting.size
-        self._weight = events
         return batch
 
     def _sweep(self) -> None:
@@ -355,3 +352,7 @@ class Journal:
         self._backlog = commit.backlog
         self._head = commit.head
         return commit
+
+
+def _are_few(batch: Sequence[_Waiting]) -> bool:
+    return len(batch) < FEW and sum([len(waiting.matched) for waiting in batch]) < FEW

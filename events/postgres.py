@@ -40,8 +40,6 @@ _STILL: Final = (
 )
 _AGAIN = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError)
 _DATA = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
-
-
 _SAVEPOINT: Final = "SAVEPOINT copying"
 
 
@@ -262,17 +260,22 @@ class PostgresWriter:
 @lru_cache(maxsize=256)
 def _joined(statements: Sequence[tuple[str, int]]) -> str:
     """Several statements, each with its number of parameters, as one: the last with the others."""
-    others, first = [], 0
-    for n, (sql, count) in enumerate(statements):
-        moved = _PARAMETER.sub(lambda found: f"${int(found[1]) + first}", sql).strip()  # noqa: B023 - used at once
-        others.append(f"put_off{n} AS ({moved})")
+    moved, first = [], 0
+    for sql, count in statements:
+        moved.append(_moved(sql.strip(), first))
         first += count
-    last = others.pop().partition(" AS (")[2].removesuffix(")")
+    *others, last = moved
     if not others:
         return last
+    named = ", ".join(f"put_off{n} AS ({sql})" for n, sql in enumerate(others))
     if last.startswith("WITH "):
-        return f"WITH {', '.join(others)}, {last.removeprefix('WITH ')}"
-    return f"WITH {', '.join(others)} {last}"
+        return f"WITH {named}, {last.removeprefix('WITH ')}"
+    return f"WITH {named} {last}"
+
+
+def _moved(sql: str, by: int) -> str:
+    """The statement with its parameters numbered from so many on."""
+    return _PARAMETER.sub(lambda found: f"${int(found[1]) + by}", sql)
 
 
 def _count(command_tag: str) -> int:

@@ -15,6 +15,8 @@ ends are the same interpreter, and nothing that is read runs code. The first mem
       (RETURNED, connection, data)                  with its descriptor; `data` was not answered
       (CLOSED, connection)                          the client is gone
 
+`began` is by the clock of `perf_counter`, which on Linux is one for all processes.
+
 A descriptor travels with the first byte of its frame, so the n-th frame of those that bring one
 belongs to the n-th descriptor.
 """
